@@ -1,0 +1,169 @@
+# Compiles the shaders that src/ops/ops.cmake lists to SPIR-V and embeds them.
+#   scandium_op(NAME [FLAVOURS ...])   one line of the list
+#   scandium_kernels(TARGET)           adds everything listed to TARGET
+find_program(SCANDIUM_GLSLANG NAMES glslang glslangValidator REQUIRED)
+find_program(SCANDIUM_SPIRV_OPT spirv-opt REQUIRED)
+find_program(SCANDIUM_SPIRV_VAL spirv-val REQUIRED)
+
+# Whether the compiler knows bfloat16 is asked, not guessed from its version.
+execute_process(
+  COMMAND ${SCANDIUM_GLSLANG} --target-env vulkan1.3 -S comp -o ${CMAKE_CURRENT_BINARY_DIR}/bfloat16.spv
+          ${CMAKE_CURRENT_LIST_DIR}/probe_bfloat16.comp
+  RESULT_VARIABLE status OUTPUT_QUIET ERROR_QUIET)
+if(status EQUAL 0)
+  set(SCANDIUM_HAVE_BFLOAT16 TRUE)
+else()
+  set(SCANDIUM_HAVE_BFLOAT16 FALSE)
+  message(STATUS "Scandium: ${SCANDIUM_GLSLANG} lacks GL_EXT_bfloat16 (glslang 16 has it): "
+                 "the bf16 cooperative-matrix kernels are left out")
+endif()
+
+set(SCANDIUM_FLAVOURS scalar subgroup coopmat_f16 coopmat_bf16)
+set(SCANDIUM_BACKENDS address32 address16 descriptor32 descriptor16)
+set(SCANDIUM_EMBED_SCRIPT ${CMAKE_CURRENT_LIST_DIR}/embed_spirv.cmake)
+
+function(scandium_op name)
+  cmake_parse_arguments(PARSE_ARGV 1 arg "" "" "FLAVOURS")
+  set_property(GLOBAL APPEND PROPERTY SCANDIUM_OPS ${name})
+  set_property(GLOBAL PROPERTY SCANDIUM_FLAVOURS_${name} ${arg_FLAVOURS})
+endfunction()
+
+# The preprocessor symbols, target environment and conditions of one flavour with one memory back end.
+function(_scandium_flavour flavour backend out_flags out_env out_skip)
+  set(flags "")
+  set(env vulkan1.1)
+  set(skip FALSE)
+  if(backend MATCHES "^address")
+    list(APPEND flags -DMEMORY_ADDRESS=1)
+  endif()
+  if(backend MATCHES "16$")
+    list(APPEND flags -DSTORAGE_16BIT=1)
+  endif()
+  if(flavour STREQUAL "subgroup")
+    list(APPEND flags -DSUBGROUP=1)
+  elseif(flavour MATCHES "^coopmat")
+    list(APPEND flags -DCOOPMAT=1)
+    set(env vulkan1.3)
+    if(backend MATCHES "32$")
+      set(skip TRUE)  # every device with cooperative matrices has 16-bit storage
+    endif()
+    if(flavour STREQUAL "coopmat_bf16")
+      list(APPEND flags -DCOOPMAT_BF16=1)
+      if(NOT SCANDIUM_HAVE_BFLOAT16)
+        set(skip TRUE)
+      endif()
+    endif()
+  endif()
+  set(${out_flags} ${flags} PARENT_SCOPE)
+  set(${out_env} ${env} PARENT_SCOPE)
+  set(${out_skip} ${skip} PARENT_SCOPE)
+endfunction()
+
+function(scandium_kernels target)
+  get_property(ops GLOBAL PROPERTY SCANDIUM_OPS)
+  set(shaders ${PROJECT_SOURCE_DIR}/shaders)
+  set(out ${PROJECT_BINARY_DIR}/spirv)
+  file(MAKE_DIRECTORY ${out})
+  set(kernel_enum "")
+  set(includes "")
+  set(rows "")
+  set(files "")
+  foreach(op IN LISTS ops)
+    if(EXISTS ${PROJECT_SOURCE_DIR}/src/ops/${op}.cpp)
+      target_sources(${target} PRIVATE ${PROJECT_SOURCE_DIR}/src/ops/${op}.cpp)
+    endif()
+    get_property(flavours GLOBAL PROPERTY SCANDIUM_FLAVOURS_${op})
+    if(NOT flavours)
+      continue()
+    endif()
+    string(APPEND kernel_enum "    ${op},\n")
+    foreach(flavour IN LISTS flavours)
+      foreach(backend IN LISTS SCANDIUM_BACKENDS)
+        _scandium_flavour(${flavour} ${backend} flags env skip)
+        if(skip)
+          continue()
+        endif()
+        set(name ${op}_${flavour}_${backend})
+        add_custom_command(
+          OUTPUT ${out}/${name}.inc
+          COMMAND ${SCANDIUM_GLSLANG} --quiet --target-env ${env} ${flags} -I${shaders}
+                  --depfile ${out}/${name}.d -o ${out}/${name}.unoptimized.spv ${shaders}/${op}.comp
+          COMMAND ${SCANDIUM_SPIRV_OPT} --target-env=${env} -O ${out}/${name}.unoptimized.spv -o ${out}/${name}.spv
+          COMMAND ${SCANDIUM_SPIRV_VAL} --target-env ${env} ${out}/${name}.spv
+          COMMAND ${CMAKE_COMMAND} -DIN=${out}/${name}.spv -DOUT=${out}/${name}.inc -P ${SCANDIUM_EMBED_SCRIPT}
+          DEPENDS ${shaders}/${op}.comp ${SCANDIUM_EMBED_SCRIPT}
+          DEPFILE ${out}/${name}.d
+          COMMENT "SPIR-V ${name}"
+          VERBATIM)
+        list(APPEND files ${out}/${name}.inc)
+        string(APPEND includes "alignas(4) const uint32_t ${name}[] = {\n#include \"${name}.inc\"\n};\n")
+        string(APPEND rows "    {Kernel::${op}, Flavour::${flavour}, Backend::${backend}, \"${name}\", ${name}, sizeof ${name}},\n")
+      endforeach()
+    endforeach()
+  endforeach()
+
+  list(JOIN SCANDIUM_FLAVOURS ",\n    " flavour_enum)
+  list(JOIN SCANDIUM_BACKENDS ",\n    " backend_enum)
+  file(CONFIGURE OUTPUT ${out}/kernels.h @ONLY CONTENT
+"// Generated from src/ops/ops.cmake: the kernels and their SPIR-V.
+#pragma once
+#include <cstddef>
+#include <cstdint>
+
+namespace scandium {
+
+enum class Kernel : uint8_t {
+@kernel_enum@};
+enum class Flavour : uint8_t {
+    @flavour_enum@,
+};
+// How a kernel reaches memory, and whether it has 16-bit storage (16) or goes through words (32).
+enum class Backend : uint8_t {
+    @backend_enum@,
+};
+
+struct KernelCode {
+    Kernel kernel;
+    Flavour flavour;
+    Backend backend;
+    const char* name;
+    const uint32_t* words;
+    size_t bytes;
+};
+
+// Null if this build left it out.
+const KernelCode* find_kernel_code(Kernel kernel, Flavour flavour, Backend backend);
+const KernelCode* kernel_codes(size_t* count);
+
+}  // namespace scandium
+")
+  file(CONFIGURE OUTPUT ${out}/kernel_code.cpp @ONLY CONTENT
+"// Generated from src/ops/ops.cmake.
+#include \"kernels.h\"
+
+namespace scandium {
+namespace {
+
+@includes@
+const KernelCode kCodes[] = {
+@rows@};
+
+}  // namespace
+
+const KernelCode* find_kernel_code(Kernel kernel, Flavour flavour, Backend backend) {
+    for (const KernelCode& code : kCodes)
+        if (code.kernel == kernel && code.flavour == flavour && code.backend == backend) return &code;
+    return nullptr;
+}
+
+const KernelCode* kernel_codes(size_t* count) {
+    *count = sizeof kCodes / sizeof kCodes[0];
+    return kCodes;
+}
+
+}  // namespace scandium
+")
+  set_source_files_properties(${out}/kernel_code.cpp PROPERTIES OBJECT_DEPENDS "${files}")
+  target_sources(${target} PRIVATE ${out}/kernel_code.cpp ${files})
+  target_include_directories(${target} PRIVATE ${out})
+endfunction()

@@ -1,0 +1,46 @@
+// Scandium: a graph of operators over named tensors.
+//
+// A graph is a list under construction: declare tensors, append operators in the order in which they
+// run, then make a Plan of it (plan.h). Operators read the shapes from the tensors, so that every size
+// is stated once. No Vulkan call happens here.
+//
+// The first failure sticks: later calls on the same graph do nothing and return it, and create_plan
+// returns it too. So a host may check once, at the end.
+#pragma once
+
+#include "scandium/device.h"
+
+namespace scandium {
+
+struct Graph;
+
+using TensorId = uint32_t;
+inline constexpr TensorId kNoTensor = 0xffffffffu;
+
+// A tensor: element type, logical shape and where its elements lie.
+//   shape:  1 to kMaxRank axes, each >= 1, in the order the operator's documentation gives.
+//   stride: in elements, for each axis; all zero means packed with the last axis fastest. Any positive
+//           strides serve (heads before tokens, padded rows, transposed states); an output's must not
+//           make two elements share a place.
+struct TensorDesc {
+    const char* name = "";  // for messages and describe(); copied, up to 31 characters
+    DType dtype = DType::none;
+    uint32_t rank = 0;
+    uint64_t shape[kMaxRank] = {};
+    uint64_t stride[kMaxRank] = {};
+};
+
+[[nodiscard]] SCANDIUM_API Result create_graph(const Device* device, Graph** out) noexcept;
+SCANDIUM_API void destroy_graph(Graph* graph) noexcept;
+
+// A tensor in memory that the host binds (create_bindings). Returns kNoTensor on failure.
+SCANDIUM_API TensorId add_tensor(Graph* graph, const TensorDesc& desc) noexcept;
+
+// A tensor that lives in the plan's workspace, from the first operator that writes it to the last that
+// reads it. Returns kNoTensor on failure.
+SCANDIUM_API TensorId add_transient(Graph* graph, const TensorDesc& desc) noexcept;
+
+// The first failure of the graph, or ok.
+[[nodiscard]] SCANDIUM_API Result graph_status(const Graph* graph) noexcept;
+
+}  // namespace scandium

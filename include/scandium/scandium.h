@@ -1,0 +1,13 @@
+// Scandium: state-space kernels (Mamba-2 SSD and relatives) for any Vulkan device. Includes everything
+// that a host needs; context.h, which makes a device of its own, is separate.
+#pragma once
+
+#define SCANDIUM_VERSION_MAJOR 0
+#define SCANDIUM_VERSION_MINOR 1
+#define SCANDIUM_VERSION_PATCH 0
+
+#include "scandium/device.h"
+#include "scandium/graph.h"
+#include "scandium/ops/ssd_scan.h"
+#include "scandium/plan.h"
+#include "scandium/types.h"

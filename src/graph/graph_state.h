@@ -1,0 +1,39 @@
+// The inside of a Graph, for operators and the planner.
+#pragma once
+
+#include "core/array.h"
+#include "core/device_state.h"
+#include "graph/dispatch.h"
+
+namespace scandium {
+
+struct Tensor {
+    char name[32] = {};
+    DType dtype = DType::none;
+    uint32_t rank = 0;
+    uint64_t shape[kMaxRank] = {};
+    uint64_t stride[kMaxRank] = {};
+    bool transient = false;
+    uint64_t bytes = 0;  // from the first element to just past the last, rounded up to 4
+};
+
+struct Graph {
+    const Device* device = nullptr;
+    Result status = Result::ok;
+    Array<Tensor> tensors;
+    Array<Dispatch> dispatches;
+
+    const Caps& caps() const { return device->caps; }
+    const Diagnostics& diagnostics() const { return device->diagnostics; }
+
+    // Remembers and returns a failure that has been reported.
+    Result fail(Result result) {
+        if (status == Result::ok) status = result;
+        return result;
+    }
+    bool has(TensorId id) const { return id < tensors.size(); }
+    View view(TensorId id) const;
+    Result append(const Dispatch& dispatch);
+};
+
+}  // namespace scandium
