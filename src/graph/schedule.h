@@ -13,9 +13,10 @@ inline constexpr uint32_t kDescriptorSlots = 4;
 struct ScheduledDispatch {
     Dispatch dispatch;
     bool barrier_before = false;
-    // With descriptors: the slot of each argument, and the external tensor behind slots 1 to 3 (kNoTensor: unused).
+    // With descriptors: the slot of each argument, and the argument behind each slot (kMaxArguments: none;
+    // slot 0 is the workspace).
     uint8_t slot[kMaxArguments] = {};
-    uint32_t slot_argument[kDescriptorSlots] = {};  // the argument that is bound in a slot; kMaxArguments: the workspace
+    uint32_t slot_argument[kDescriptorSlots] = {};
 };
 
 struct Schedule {
@@ -36,6 +37,9 @@ Result make_schedule(const Graph& graph, MemoryAccess access, bool alias_workspa
 Result stage_operands(const Graph& graph, Schedule* schedule);     // at most kDescriptorSlots buffers a dispatch
 void place_barriers(Schedule* schedule);                           // as few as the reads and writes allow
 Result layout_workspace(const Graph& graph, bool alias, Schedule* schedule);
+
+// The most bytes that one argument of a dispatch may span.
+uint64_t max_view_bytes(const Caps& caps, MemoryAccess access);
 
 // A dispatch that copies `from` to `to` (same shape), converting between element types.
 Dispatch make_copy(const Caps& caps, const View& from, const View& to);

@@ -1,0 +1,135 @@
+// Graphs and their tensors: declaration and checks.
+#include <cstring>
+#include <new>
+
+#include "graph/graph_state.h"
+
+namespace scandium {
+namespace {
+
+// Room for products of sizes and strides without overflow; no device holds more.
+constexpr uint64_t kMaxElements = uint64_t(1) << 46;
+
+bool all_zero(const uint64_t* values, uint32_t count) {
+    for (uint32_t i = 0; i < count; ++i)
+        if (values[i] != 0) return false;
+    return true;
+}
+
+// Strides of a tensor whose last axis is fastest. False when the size is out of bounds.
+bool packed_strides(Tensor* tensor) {
+    uint64_t elements = 1;
+    for (uint32_t i = tensor->rank; i-- > 0;) {
+        tensor->stride[i] = elements;
+        if (tensor->shape[i] > kMaxElements / elements) return false;
+        elements *= tensor->shape[i];
+    }
+    return true;
+}
+
+bool last_element(const Tensor& tensor, uint64_t* last) {
+    *last = 0;
+    for (uint32_t i = 0; i < tensor.rank; ++i) {
+        const uint64_t steps = tensor.shape[i] - 1;
+        if (steps != 0 && tensor.stride[i] > (kMaxElements - *last) / steps) return false;
+        *last += steps * tensor.stride[i];
+    }
+    return true;
+}
+
+Result check(const Diagnostics& diagnostics, const TensorDesc& desc, Tensor* out) {
+    const char* name = desc.name ? desc.name : "";
+    if (size_of(desc.dtype) == 0) return diagnostics.fail(Result::invalid_argument, "tensor %s: dtype must be f32, f16, bf16 or i32", name);
+    if (desc.rank < 1 || desc.rank > kMaxRank)
+        return diagnostics.fail(Result::invalid_argument, "tensor %s: rank %u is not 1 to %u", name, desc.rank, kMaxRank);
+    Tensor tensor;
+    std::strncpy(tensor.name, name, sizeof tensor.name - 1);
+    tensor.dtype = desc.dtype;
+    tensor.rank = desc.rank;
+    for (uint32_t i = 0; i < desc.rank; ++i) {
+        tensor.shape[i] = desc.shape[i];
+        tensor.stride[i] = desc.stride[i];
+        if (desc.shape[i] == 0) return diagnostics.fail(Result::invalid_argument, "tensor %s: axis %u has size 0", name, i);
+        if (desc.shape[i] > kMaxElements)
+            return diagnostics.fail(Result::invalid_argument, "tensor %s: axis %u has more than 2^46 elements", name, i);
+    }
+    const bool packed = all_zero(desc.stride, desc.rank);
+    uint64_t last = 0;
+    if ((packed && !packed_strides(&tensor)) || !last_element(tensor, &last))
+        return diagnostics.fail(Result::invalid_argument, "tensor %s: reaches beyond 2^46 elements", name);
+    for (uint32_t i = 0; i < tensor.rank; ++i)
+        if (tensor.shape[i] > 1 && tensor.stride[i] == 0)
+            return diagnostics.fail(Result::invalid_argument, "tensor %s: stride of axis %u is 0", name, i);
+    tensor.bytes = ((last + 1) * size_of(tensor.dtype) + 3) & ~uint64_t(3);
+    *out = tensor;
+    return Result::ok;
+}
+
+TensorId add(Graph* graph, const TensorDesc& desc, bool transient) {
+    if (!graph || graph->status != Result::ok) return kNoTensor;
+    Tensor tensor;
+    if (Result r = check(graph->diagnostics(), desc, &tensor); r != Result::ok) {
+        graph->fail(r);
+        return kNoTensor;
+    }
+    tensor.transient = transient;
+    if (!graph->tensors.push(tensor)) {
+        graph->fail(graph->diagnostics().fail(Result::out_of_host_memory, "tensor %s: out of host memory", tensor.name));
+        return kNoTensor;
+    }
+    return TensorId(graph->tensors.size() - 1);
+}
+
+}  // namespace
+
+Result create_graph(const Device* device, Graph** out) noexcept {
+    if (!device) return Result::invalid_argument;
+    if (!out) return device->diagnostics.fail(Result::invalid_argument, "create_graph: out is null");
+    *out = new (std::nothrow) Graph;
+    if (!*out) return device->diagnostics.fail(Result::out_of_host_memory, "create_graph: out of host memory");
+    (*out)->device = device;
+    return Result::ok;
+}
+
+void destroy_graph(Graph* graph) noexcept { delete graph; }
+
+TensorId add_tensor(Graph* graph, const TensorDesc& desc) noexcept { return add(graph, desc, false); }
+TensorId add_transient(Graph* graph, const TensorDesc& desc) noexcept { return add(graph, desc, true); }
+
+Result graph_status(const Graph* graph) noexcept { return graph ? graph->status : Result::invalid_argument; }
+
+View Graph::view(TensorId id) const {
+    View view;
+    if (!has(id)) return view;
+    const Tensor& tensor = tensors[id];
+    view.tensor = id;
+    view.dtype = tensor.dtype;
+    view.rank = tensor.rank;
+    std::memcpy(view.shape, tensor.shape, sizeof view.shape);
+    std::memcpy(view.stride, tensor.stride, sizeof view.stride);
+    return view;
+}
+
+Result Graph::append(const Dispatch& dispatch) {
+    if (status != Result::ok) return status;
+    if (dispatches.push(dispatch)) return Result::ok;
+    return fail(diagnostics().fail(Result::out_of_host_memory, "%s: out of host memory", dispatch.name));
+}
+
+void Dispatch::spec(uint32_t id, uint32_t value) {
+    if (spec_count < kMaxSpecConstants) specs[spec_count++] = {id, value};
+}
+
+void Dispatch::spec(uint32_t id, float value) {
+    uint32_t bits;
+    std::memcpy(&bits, &value, sizeof bits);
+    spec(id, bits);
+}
+
+void Dispatch::argument(uint32_t index, const View& view, Access access) {
+    if (index >= kMaxArguments || view.tensor == kNoTensor) return;
+    arguments[index] = {view, access};
+    if (argument_count <= index) argument_count = index + 1;
+}
+
+}  // namespace scandium
