@@ -30,7 +30,10 @@ struct TensorDesc {
     uint64_t stride[kMaxRank] = {};
 };
 
-[[nodiscard]] SCANDIUM_API Result create_graph(const Device* device, Graph** out) noexcept;
+// access: how its shaders reach memory; `automatic` is `address` where the host enabled it. It stands here because
+//   operators split large tensors by what one binding reaches.
+//   Errors: invalid_argument (null argument, `address` without the feature), out_of_host_memory.
+[[nodiscard]] SCANDIUM_API Result create_graph(const Device* device, MemoryAccess access, Graph** out) noexcept;
 SCANDIUM_API void destroy_graph(Graph* graph) noexcept;
 
 // A tensor in memory that the host binds (create_bindings). Returns kNoTensor on failure.

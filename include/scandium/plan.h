@@ -13,7 +13,6 @@ struct Plan;
 struct Bindings;
 
 struct PlanOptions {
-    MemoryAccess access = MemoryAccess::automatic;  // `address` where the device has it
     bool alias_workspace = true;      // let transient tensors whose lifetimes do not meet share memory
     bool capture_statistics = false;  // for pipeline_statistics(); needs pipeline_executable_info
 };

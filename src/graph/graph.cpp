@@ -82,12 +82,17 @@ TensorId add(Graph* graph, const TensorDesc& desc, bool transient) {
 
 }  // namespace
 
-Result create_graph(const Device* device, Graph** out) noexcept {
+Result create_graph(const Device* device, MemoryAccess access, Graph** out) noexcept {
     if (!device) return Result::invalid_argument;
     if (!out) return device->diagnostics.fail(Result::invalid_argument, "create_graph: out is null");
+    const bool has_address = device->caps.features.buffer_device_address;
+    if (access == MemoryAccess::address && !has_address)
+        return device->diagnostics.fail(Result::invalid_argument, "create_graph: access address needs the feature buffer_device_address");
+    if (access == MemoryAccess::automatic) access = has_address ? MemoryAccess::address : MemoryAccess::descriptor;
     *out = new (std::nothrow) Graph;
     if (!*out) return device->diagnostics.fail(Result::out_of_host_memory, "create_graph: out of host memory");
     (*out)->device = device;
+    (*out)->access = access;
     return Result::ok;
 }
 
@@ -108,6 +113,14 @@ View Graph::view(TensorId id) const {
     std::memcpy(view.shape, tensor.shape, sizeof view.shape);
     std::memcpy(view.stride, tensor.stride, sizeof view.stride);
     return view;
+}
+
+uint64_t Graph::max_view_bytes() const {
+    constexpr uint64_t kIndexed = uint64_t(1) << 31;  // shaders index with 32 bits
+    if (access == MemoryAccess::address) return kIndexed;
+    // A binding starts at an aligned offset, which may lie before the view's first byte.
+    const uint64_t range = caps().max_storage_range - caps().storage_offset_alignment;
+    return range < kIndexed ? range : kIndexed;
 }
 
 Result Graph::append(const Dispatch& dispatch) {

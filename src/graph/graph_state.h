@@ -19,6 +19,7 @@ struct Tensor {
 
 struct Graph {
     const Device* device = nullptr;
+    MemoryAccess access = MemoryAccess::address;  // never automatic
     Result status = Result::ok;
     Array<Tensor> tensors;
     Array<Dispatch> dispatches;
@@ -31,6 +32,8 @@ struct Graph {
         if (status == Result::ok) status = result;
         return result;
     }
+    // The most bytes that one argument of a dispatch may span.
+    uint64_t max_view_bytes() const;
     bool has(TensorId id) const { return id < tensors.size(); }
     View view(TensorId id) const;
     Result append(const Dispatch& dispatch);

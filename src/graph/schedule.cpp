@@ -3,17 +3,9 @@
 namespace scandium {
 namespace {
 
-Result resolve_access(const Graph& graph, MemoryAccess wanted, MemoryAccess* out) {
-    const bool has_address = graph.caps().features.buffer_device_address;
-    if (wanted == MemoryAccess::address && !has_address)
-        return graph.diagnostics().fail(Result::invalid_argument, "access: address needs the feature buffer_device_address");
-    *out = wanted == MemoryAccess::automatic ? (has_address ? MemoryAccess::address : MemoryAccess::descriptor) : wanted;
-    return Result::ok;
-}
-
 // A shader indexes with 32 bits, and a descriptor reaches only so far.
 Result check_ranges(const Graph& graph, const Schedule& schedule) {
-    const uint64_t limit = max_view_bytes(graph.caps(), schedule.access);
+    const uint64_t limit = graph.max_view_bytes();
     for (const ScheduledDispatch& scheduled : schedule.dispatches) {
         const Dispatch& dispatch = scheduled.dispatch;
         for (uint32_t i = 0; i < dispatch.argument_count; ++i) {
@@ -30,17 +22,9 @@ Result check_ranges(const Graph& graph, const Schedule& schedule) {
 
 }  // namespace
 
-uint64_t max_view_bytes(const Caps& caps, MemoryAccess access) {
-    constexpr uint64_t kIndexed = uint64_t(1) << 31;
-    if (access != MemoryAccess::descriptor) return kIndexed;
-    // A binding starts at an aligned offset, which may lie before the view's first byte.
-    const uint64_t range = caps.max_storage_range - caps.storage_offset_alignment;
-    return range < kIndexed ? range : kIndexed;
-}
-
-Result make_schedule(const Graph& graph, MemoryAccess access, bool alias_workspace, Schedule* out) {
+Result make_schedule(const Graph& graph, bool alias_workspace, Schedule* out) {
     if (graph.status != Result::ok) return graph.status;
-    if (Result r = resolve_access(graph, access, &out->access); r != Result::ok) return r;
+    out->access = graph.access;
     out->graph_tensor_count = uint32_t(graph.tensors.size());
     bool stored = out->tensors.assign(graph.tensors);
     ScheduledDispatch scheduled;

@@ -29,17 +29,13 @@ struct Schedule {
     uint64_t workspace_alignment = 4;   // bytes
 };
 
-// Errors: invalid_argument (access that the device lacks), unsupported (workspace or view beyond what the
-// device can bind), out_of_host_memory.
-Result make_schedule(const Graph& graph, MemoryAccess access, bool alias_workspace, Schedule* out);
+// Errors: the graph's own, unsupported (workspace or view beyond what the device can bind), out_of_host_memory.
+Result make_schedule(const Graph& graph, bool alias_workspace, Schedule* out);
 
 // The steps, each tested alone.
 Result stage_operands(const Graph& graph, Schedule* schedule);     // at most kDescriptorSlots buffers a dispatch
 void place_barriers(Schedule* schedule);                           // as few as the reads and writes allow
 Result layout_workspace(const Graph& graph, bool alias, Schedule* schedule);
-
-// The most bytes that one argument of a dispatch may span.
-uint64_t max_view_bytes(const Caps& caps, MemoryAccess access);
 
 // A dispatch that copies `from` to `to` (same shape), converting between element types.
 Dispatch make_copy(const Caps& caps, const View& from, const View& to);
