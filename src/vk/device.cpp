@@ -1,0 +1,110 @@
+// The handle made from a host's device.
+#include <new>
+
+#include "vk/device_vk.h"
+
+namespace scandium {
+namespace {
+
+struct NamedFeature {
+    bool Features::*feature;
+    const char* name;
+};
+constexpr NamedFeature kNamedFeatures[] = {
+    {&Features::storage_buffer_16bit, "storage_buffer_16bit"},
+    {&Features::shader_float16, "shader_float16"},
+    {&Features::buffer_device_address, "buffer_device_address"},
+    {&Features::subgroup_size_control, "subgroup_size_control"},
+    {&Features::compute_full_subgroups, "compute_full_subgroups"},
+    {&Features::vulkan_memory_model, "vulkan_memory_model"},
+    {&Features::cooperative_matrix, "cooperative_matrix"},
+    {&Features::bfloat16_cooperative_matrix, "bfloat16_cooperative_matrix"},
+    {&Features::pipeline_executable_info, "pipeline_executable_info"},
+};
+
+Result check_desc(const DeviceDesc& desc, const Diagnostics& diagnostics) {
+    const char* missing = nullptr;
+    if (!desc.get_instance_proc_addr) missing = "get_instance_proc_addr";
+    if (!desc.device) missing = "device";
+    if (!desc.physical_device) missing = "physical_device";
+    if (!desc.instance) missing = "instance";
+    if (missing) return diagnostics.fail(Result::invalid_argument, "wrap_device: DeviceDesc::%s is null", missing);
+    if (desc.api_version < VK_API_VERSION_1_1)
+        return diagnostics.fail(Result::invalid_argument, "wrap_device: DeviceDesc::api_version is %u.%u, under the least of 1.1",
+                                VK_API_VERSION_MAJOR(desc.api_version), VK_API_VERSION_MINOR(desc.api_version));
+    return Result::ok;
+}
+
+Result missing_entry_point(const Diagnostics& diagnostics, const char* name) {
+    return diagnostics.fail(Result::internal_error, "wrap_device: entry point %s is missing", name);
+}
+
+// Replaces the features that the device has by those that the host enabled, and what follows from them.
+Result apply_enabled(const Features& enabled, DeviceVk* device) {
+    Caps& caps = device->caps;
+    for (const NamedFeature& named : kNamedFeatures)
+        if (enabled.*named.feature && !(caps.features.*named.feature))
+            return device->diagnostics.fail(Result::invalid_argument,
+                                            "wrap_device: DeviceDesc::enabled.%s is set, but %s lacks it with Vulkan %u.%u", named.name,
+                                            caps.device_name, VK_API_VERSION_MAJOR(device->version), VK_API_VERSION_MINOR(device->version));
+    caps.features = enabled;
+    // The kernels with cooperative matrices are in the Vulkan memory model and have 16-bit storage.
+    if (!enabled.vulkan_memory_model || !enabled.storage_buffer_16bit) caps.features.cooperative_matrix = false;
+    if (!caps.features.cooperative_matrix) {
+        caps.features.bfloat16_cooperative_matrix = false;
+        caps.cooperative_matrix_count = 0;
+    }
+    if (!enabled.subgroup_size_control) caps.can_require_subgroup_size = false;
+    return Result::ok;
+}
+
+Result load_entry_points(PFN_vkGetDeviceProcAddr get, DeviceVk* device) {
+    const DeviceApi& api = device->api;
+    if (const char* missing = device->api.load(get, device->handle, device->version); missing)
+        return missing_entry_point(device->diagnostics, missing);
+    const Features& features = device->caps.features;
+    if (features.buffer_device_address && !api.GetBufferDeviceAddress)
+        return missing_entry_point(device->diagnostics, "vkGetBufferDeviceAddress");
+    if (features.pipeline_executable_info && (!api.GetPipelineExecutablePropertiesKHR || !api.GetPipelineExecutableStatisticsKHR))
+        return missing_entry_point(device->diagnostics, "vkGetPipelineExecutableStatisticsKHR");
+    return Result::ok;
+}
+
+Result fill(const DeviceDesc& desc, DeviceVk* device) {
+    const Diagnostics& diagnostics = device->diagnostics;
+    InstanceApi api;
+    if (const char* missing = api.load(desc.get_instance_proc_addr, desc.instance); missing)
+        return missing_entry_point(diagnostics, missing);
+    const Result queried = query_device(api, desc.physical_device, desc.api_version, &device->caps, &device->limits, &device->version);
+    if (queried == Result::unsupported) return diagnostics.fail(queried, "wrap_device: the physical device is under Vulkan 1.1");
+    if (queried != Result::ok) return diagnostics.fail(queried, "wrap_device: the physical device could not be queried");
+    if (Result result = apply_enabled(desc.enabled, device); result != Result::ok) return result;
+    return load_entry_points(api.GetDeviceProcAddr, device);
+}
+
+}  // namespace
+
+Result wrap_device(const DeviceDesc& desc, Device** out) noexcept {
+    const Diagnostics diagnostics{desc.diagnostics, desc.diagnostics_user};
+    if (!out) return diagnostics.fail(Result::invalid_argument, "wrap_device: out is null");
+    *out = nullptr;
+    if (Result result = check_desc(desc, diagnostics); result != Result::ok) return result;
+    DeviceVk* device = new (std::nothrow) DeviceVk;
+    if (!device) return diagnostics.fail(Result::out_of_host_memory, "wrap_device: out of host memory");
+    device->diagnostics = diagnostics;
+    device->handle = desc.device;
+    device->pipeline_cache = desc.pipeline_cache;
+    device->allocation_callbacks = desc.allocation_callbacks;
+    if (Result result = fill(desc, device); result != Result::ok) {
+        delete device;
+        return result;
+    }
+    *out = device;
+    return Result::ok;
+}
+
+void destroy_device(Device* device) noexcept { delete static_cast<DeviceVk*>(device); }
+
+const Caps& device_caps(const Device* device) noexcept { return device->caps; }
+
+}  // namespace scandium
