@@ -1,0 +1,28 @@
+// The program's subcommands. They return an exit code and throw UsageError, FileError or LibraryError.
+#pragma once
+
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+namespace scandium::program {
+
+enum ExitCode : int { kFine = 0, kCheckFailed = 1, kBadInput = 2, kNoDevice = 3 };
+
+// Something is wrong with the command line: one sentence.
+struct UsageError : std::runtime_error {
+    using std::runtime_error::runtime_error;
+};
+
+// The command line as it was typed; run_cases makes sense of it.
+struct RunArguments {
+    std::vector<std::string> cases;
+    std::string output, device;
+    std::string variant = "auto", algorithm = "auto", access = "auto", chunk_size, tolerance, repeat = "1";
+    bool check = false, validate = false, json = false;
+};
+
+int show_devices(bool json);
+int run_cases(const RunArguments& arguments);
+
+}  // namespace scandium::program

@@ -1,0 +1,79 @@
+// scandium: runs state-space operators on tensors from files, and checks the results.
+#include <CLI/CLI.hpp>
+#include <iostream>
+#include <new>
+
+#include "commands.h"
+#include "runner.h"
+#include "safetensors.h"
+#include "scandium/scandium.h"
+#include "text.h"
+
+namespace scandium::program {
+namespace {
+
+constexpr const char* kExitCodes =
+    "Exit codes: 0 fine, 1 a check failed, 2 bad input or usage, 3 no usable device (none found, or the one chosen\n"
+    "lacks what was asked for).";
+
+void add_run_options(CLI::App* run, RunArguments* arguments) {
+    run->add_option("cases", arguments->cases, "Cases: safetensors files with inputs, options and expected outputs")
+        ->required()
+        ->type_name("CASE.safetensors");
+    run->add_option("-o,--output", arguments->output, "Write the outputs of the one case there")->type_name("OUT.safetensors");
+    run->add_option("--device", arguments->device, "Index, or part of the name (default: the best one)")->type_name("INDEX|NAME");
+    run->add_option("--variant", arguments->variant, "Force a family of kernels")->type_name("scalar|subgroup|coopmat|auto");
+    run->add_option("--algorithm", arguments->algorithm, "Force an algorithm")->type_name("auto|chunked|recurrent");
+    run->add_option("--access", arguments->access, "How kernels reach memory")->type_name("auto|address|descriptor");
+    run->add_option("--chunk-size", arguments->chunk_size, "In place of the case's: 16 to 256, or auto for the plan's choice")
+        ->type_name("N");
+    run->add_flag("--check", arguments->check, "Compare the outputs with expected.* by relative error");
+    run->add_option("--tolerance", arguments->tolerance, "For --check (default: 1e-5 for f32, 2.7e-4 for f16, 2.1e-3 for bf16)")
+        ->type_name("T");
+    run->add_option("--repeat", arguments->repeat, "Runs to take the median time of, after one that does not count")->type_name("N");
+    run->add_flag("--validate", arguments->validate, "With the Vulkan validation layer; a message of it fails the case");
+    run->add_flag("--json", arguments->json, "One JSON document on standard output");
+}
+
+int run_command_line(int argc, char** argv) {
+    CLI::App app("Runs state-space operators on any Vulkan device.", "scandium");
+    app.footer(kExitCodes);
+    app.set_version_flag("--version", format("scandium %d.%d.%d", SCANDIUM_VERSION_MAJOR, SCANDIUM_VERSION_MINOR, SCANDIUM_VERSION_PATCH));
+    app.require_subcommand(1);
+    CLI::App* devices = app.add_subcommand("devices", "List the Vulkan devices");
+    bool json = false;
+    devices->add_flag("--json", json, "One JSON document on standard output");
+    CLI::App* run = app.add_subcommand("run", "Run cases on a device");
+    RunArguments arguments;
+    add_run_options(run, &arguments);
+    try {
+        app.parse(argc, argv);
+    } catch (const CLI::ParseError& error) {
+        if (error.get_exit_code() == 0) return app.exit(error);
+        throw UsageError(std::string(error.what()) + " (see scandium --help)");
+    }
+    const int code = devices->parsed() ? show_devices(json) : run_cases(arguments);
+    if (!std::cout.flush()) throw UsageError("standard output cannot be written");
+    return code;
+}
+
+int complain(int code, const std::string& sentence) {
+    std::cerr << "scandium: " << one_line(sentence) << "\n";
+    return code;
+}
+
+}  // namespace
+}  // namespace scandium::program
+
+int main(int argc, char** argv) {
+    using namespace scandium::program;
+    try {
+        return run_command_line(argc, argv);
+    } catch (const LibraryError& error) {
+        return complain(error.result == scandium::Result::invalid_argument ? kBadInput : kNoDevice, error.what());
+    } catch (const std::bad_alloc&) {
+        return complain(kBadInput, "there is not enough memory for this input");
+    } catch (const std::exception& error) {
+        return complain(kBadInput, error.what());
+    }
+}

@@ -1,0 +1,63 @@
+// Runs problems on one device.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include "problem.h"
+#include "report.h"
+
+namespace scandium::program {
+
+// The library refused or failed.
+struct LibraryError : std::runtime_error {
+    LibraryError(Result why, const std::string& message) : std::runtime_error(message), result(why) {}
+    Result result;
+};
+
+// What the library has said, in order.
+struct Messages {
+    std::vector<std::string> lines;
+
+    static void add(void* user, Result result, VkResult vk, const char* message);
+    // Throws LibraryError with the last message if a call to `what` failed.
+    void check(Result result, const char* what) const;
+};
+
+struct RunSettings {
+    MemoryAccess access = MemoryAccess::automatic;
+    uint32_t repeat = 1;
+    bool check = false;
+    std::optional<double> tolerance;  // in place of the outputs' own
+};
+
+// The bytes of every output of a problem, in its order.
+using OutputData = std::vector<std::vector<std::byte>>;
+
+class Runner {
+public:
+    Runner(const std::string& device, bool validate);  // throws LibraryError
+
+    const Caps& caps() const { return device_caps(context_device(context_.get())); }
+
+    // Throws LibraryError, or FileError if the case's file cannot be read any more.
+    CaseReport run(const Problem& problem, const RunSettings& settings, OutputData* data);
+
+    std::vector<std::string> take_messages();  // those so far
+
+private:
+    struct DestroyContext {
+        void operator()(Context* context) const { destroy_context(context); }
+    };
+
+    Messages messages_;
+    std::unique_ptr<Context, DestroyContext> context_;
+    uint32_t validation_messages_ = 0;
+};
+
+std::vector<DeviceEntry> find_devices();  // throws LibraryError
+
+}  // namespace scandium::program
