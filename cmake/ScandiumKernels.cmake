@@ -69,9 +69,6 @@ function(scandium_kernels target)
   set(rows "")
   set(files "")
   foreach(op IN LISTS ops)
-    if(EXISTS ${PROJECT_SOURCE_DIR}/src/ops/${op}.cpp)
-      target_sources(${target} PRIVATE ${PROJECT_SOURCE_DIR}/src/ops/${op}.cpp)
-    endif()
     get_property(flavours GLOBAL PROPERTY SCANDIUM_FLAVOURS_${op})
     if(NOT flavours)
       continue()
@@ -88,7 +85,8 @@ function(scandium_kernels target)
           OUTPUT ${out}/${name}.inc
           COMMAND ${SCANDIUM_GLSLANG} --quiet --target-env ${env} ${flags} -I${shaders}
                   --depfile ${out}/${name}.d -o ${out}/${name}.unoptimized.spv ${shaders}/${op}.comp
-          COMMAND ${SCANDIUM_SPIRV_OPT} --target-env=${env} -O ${out}/${name}.unoptimized.spv -o ${out}/${name}.spv
+          COMMAND ${SCANDIUM_SPIRV_OPT} --target-env=${env} -O --loop-unroll --scalar-replacement=100
+                  ${out}/${name}.unoptimized.spv -o ${out}/${name}.spv
           COMMAND ${SCANDIUM_SPIRV_VAL} --target-env ${env} ${out}/${name}.spv
           COMMAND ${CMAKE_COMMAND} -DIN=${out}/${name}.spv -DOUT=${out}/${name}.inc -P ${SCANDIUM_EMBED_SCRIPT}
           DEPENDS ${shaders}/${op}.comp ${SCANDIUM_EMBED_SCRIPT}

@@ -1,0 +1,17 @@
+// Activations in f32, accurate over the whole range.
+
+// log(1 + e) for e in [0, 1], as 2 atanh(e / (2 + e)): a device's log() is only good to 2^-21
+// absolutely near 1, which would be all of a small result. The series' first dropped term is under 2e-8.
+float log1p_unit(float e) {
+    const float s = e / (2.0 + e), q = s * s;
+    return 2.0 * s *
+           (1.0 + q * (1.0 / 3.0 + q * (1.0 / 5.0 + q * (1.0 / 7.0 + q * (1.0 / 9.0 + q * (1.0 / 11.0 + q * (1.0 / 13.0)))))));
+}
+
+// log(1 + exp(v)); beyond 20 it is v to the last bit.
+float softplus(float v) {
+    if (v > 20.0) return v;
+    return max(v, 0.0) + log1p_unit(exp(-abs(v)));
+}
+
+float silu(float v) { return v / (1.0 + exp(-v)); }

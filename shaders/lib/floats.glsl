@@ -1,0 +1,20 @@
+// Conversions between f32 and the bits of 16-bit floats. Rounding is to nearest even and done here,
+// because drivers differ: some truncate on the way to bf16.
+
+float f16_to_f32(uint bits) { return unpackHalf2x16(bits).x; }
+float bf16_to_f32(uint bits) { return uintBitsToFloat(bits << 16); }
+
+uint f32_to_bf16(float value) {
+    const uint bits = floatBitsToUint(value);
+    if ((bits & 0x7fffffffu) > 0x7f800000u) return (bits >> 16) | 0x40u;  // NaN stays NaN
+    return (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16;
+}
+
+uint f32_to_f16(float value) {
+    const uint bits = floatBitsToUint(value);
+    const uint sign = (bits >> 16) & 0x8000u, magnitude = bits & 0x7fffffffu;
+    if (magnitude >= 0x47800000u) return sign | (magnitude > 0x7f800000u ? 0x7e00u : 0x7c00u);  // 65536 and up, NaN
+    if (magnitude < 0x38800000u)  // subnormal in f16: next to 0.5 one unit of f32 is one of f16's
+        return sign | (floatBitsToUint(uintBitsToFloat(magnitude) + 0.5) - 0x3f000000u);
+    return sign | ((magnitude - 0x38000000u + 0xfffu + ((magnitude >> 13) & 1u)) >> 13);
+}

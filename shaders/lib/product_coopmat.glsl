@@ -1,0 +1,154 @@
+// A tile of a matrix product through cooperative matrices; the same interface as lib/product_scalar.glsl.
+//
+// The workgroup has 2 x 2 subgroups, and a subgroup 2 x 2 accumulators of the device's shape, so the tile is
+// 4 MATRIX_M x 4 MATRIX_N. Operands are converted to 16 bits on their way into shared memory, two to a word:
+// tile_a holds rows, tile_b columns, k running along both, with 8 elements of padding against bank conflicts.
+//
+// Rounding: inputs in the matrix's own type go in exactly. A computed operand (decay times something, or a
+// state) would lose bits that the result needs, so it is split into a rounded part and the rest, and
+// multiplied twice. The stage says which with a_is_exact(phase) and b_is_exact(phase); at most one of the two is not.
+#extension GL_KHR_cooperative_matrix : require
+#extension GL_KHR_memory_scope_semantics : require
+#extension GL_KHR_shader_subgroup_basic : require
+#extension GL_EXT_control_flow_attributes : require
+#if COOPMAT_BF16
+#extension GL_EXT_bfloat16 : require
+#define MATRIX_TYPE bfloat16_t
+#else
+#extension GL_EXT_shader_explicit_arithmetic_types_float16 : require
+#define MATRIX_TYPE float16_t
+#endif
+
+layout(constant_id = SPEC_MATRIX_M) const uint MATRIX_M = 16;
+layout(constant_id = SPEC_MATRIX_N) const uint MATRIX_N = 16;
+layout(constant_id = SPEC_MATRIX_K) const uint MATRIX_K = 16;
+layout(constant_id = SPEC_TILE_K) const uint TILE_K = 32;
+const uint TILE_M = 4 * MATRIX_M;
+const uint TILE_N = 4 * MATRIX_N;
+const uint PITCH = (TILE_K + 8) / 2;  // words
+
+#define MATRIX_A coopmat<MATRIX_TYPE, gl_ScopeSubgroup, MATRIX_M, MATRIX_K, gl_MatrixUseA>
+#define MATRIX_B coopmat<MATRIX_TYPE, gl_ScopeSubgroup, MATRIX_K, MATRIX_N, gl_MatrixUseB>
+#define MATRIX_SUM coopmat<float, gl_ScopeSubgroup, MATRIX_M, MATRIX_N, gl_MatrixUseAccumulator>
+
+shared uint tile_a[TILE_M * PITCH];
+shared uint tile_b[TILE_N * PITCH];
+shared uint tile_rest[(TILE_M > TILE_N ? TILE_M : TILE_N) * PITCH];
+shared float tile_scale[TILE_M];
+shared float tile_out[4 * MATRIX_M * MATRIX_N];  // one accumulator of each subgroup
+
+MATRIX_SUM sums[2][2];
+
+// First row and column of this subgroup's part of the tile.
+uint my_row() { return gl_SubgroupID / 2 * 2 * MATRIX_M; }
+uint my_col() { return gl_SubgroupID % 2 * 2 * MATRIX_N; }
+
+uint to_bits(float v) {
+#if COOPMAT_BF16
+    return f32_to_bf16(v);
+#else
+    return f32_to_f16(v);
+#endif
+}
+
+float from_bits(uint bits) {
+#if COOPMAT_BF16
+    return bf16_to_f32(bits);
+#else
+    return f16_to_f32(bits);
+#endif
+}
+
+uint pack(float first, float second) { return to_bits(first) | to_bits(second) << 16; }
+
+// What rounding `packed` took away.
+uint pack_rest(float first, float second, uint packed) {
+    return pack(first - from_bits(packed & 0xffffu), second - from_bits(packed >> 16));
+}
+
+void load_a(uint phase, uint row0, uint k0) {
+    for (uint i = gl_LocalInvocationID.x; i < TILE_M * TILE_K / 2; i += gl_WorkGroupSize.x) {
+        const uint row = A_K_FASTEST ? i / (TILE_K / 2) : i % TILE_M, k = 2 * (A_K_FASTEST ? i % (TILE_K / 2) : i / TILE_M);
+        const float first = operand_a(phase, row0 + row, k0 + k), second = operand_a(phase, row0 + row, k0 + k + 1);
+        const uint packed = pack(first, second);
+        tile_a[row * PITCH + k / 2] = packed;
+        if (!a_is_exact(phase)) tile_rest[row * PITCH + k / 2] = pack_rest(first, second, packed);
+    }
+}
+
+void load_b(uint phase, uint col0, uint k0) {
+    for (uint i = gl_LocalInvocationID.x; i < TILE_N * TILE_K / 2; i += gl_WorkGroupSize.x) {
+        const uint col = b_col_fastest(phase) ? i % TILE_N : i / (TILE_K / 2);
+        const uint k = 2 * (b_col_fastest(phase) ? i / TILE_N : i % (TILE_K / 2));
+        const float first = operand_b(phase, k0 + k, col0 + col), second = operand_b(phase, k0 + k + 1, col0 + col);
+        const uint packed = pack(first, second);
+        tile_b[col * PITCH + k / 2] = packed;
+        if (!b_is_exact(phase)) tile_rest[col * PITCH + k / 2] = pack_rest(first, second, packed);
+    }
+}
+
+void clear_product() {
+    [[unroll]] for (uint i = 0; i < 2; ++i)
+        [[unroll]] for (uint j = 0; j < 2; ++j) sums[i][j] = MATRIX_SUM(0.0);
+}
+
+// sums += A * B for one step of MATRIX_K at k, with either operand from its own tile or the rest's.
+void multiply_tiles(uint k, bool rest_of_a, bool rest_of_b) {
+    MATRIX_A a[2];
+    MATRIX_B b[2];
+    [[unroll]] for (uint i = 0; i < 2; ++i) {
+        const uint at = (my_row() + i * MATRIX_M) * PITCH + k / 2;
+        if (rest_of_a)
+            coopMatLoad(a[i], tile_rest, at, PITCH, gl_CooperativeMatrixLayoutRowMajor);
+        else
+            coopMatLoad(a[i], tile_a, at, PITCH, gl_CooperativeMatrixLayoutRowMajor);
+    }
+    [[unroll]] for (uint j = 0; j < 2; ++j) {
+        const uint at = (my_col() + j * MATRIX_N) * PITCH + k / 2;
+        if (rest_of_b)
+            coopMatLoad(b[j], tile_rest, at, PITCH, gl_CooperativeMatrixLayoutColumnMajor);
+        else
+            coopMatLoad(b[j], tile_b, at, PITCH, gl_CooperativeMatrixLayoutColumnMajor);
+    }
+    [[unroll]] for (uint i = 0; i < 2; ++i)
+        [[unroll]] for (uint j = 0; j < 2; ++j) sums[i][j] = coopMatMulAdd(a[i], b[j], sums[i][j]);
+}
+
+void accumulate(uint phase, uint row0, uint col0, uint k_end) {
+    for (uint k0 = 0; k0 < k_end; k0 += TILE_K) {
+        barrier();  // the tiles of the step before have been read
+        load_a(phase, row0, k0);
+        load_b(phase, col0, k0);
+        barrier();  // the tiles are complete
+        for (uint k = 0; k < TILE_K; k += MATRIX_K) {
+            multiply_tiles(k, false, false);
+            if (!a_is_exact(phase)) multiply_tiles(k, true, false);
+            if (!b_is_exact(phase)) multiply_tiles(k, false, true);
+        }
+    }
+}
+
+// The factors of a column are loaded with stride 0 along the row, so that every column is the same.
+void scale_rows(uint row0) {
+    barrier();  // an earlier use of tile_scale is over
+    for (uint i = gl_LocalInvocationID.x; i < TILE_M; i += gl_WorkGroupSize.x) tile_scale[i] = row_scale(row0 + i);
+    barrier();  // tile_scale is complete
+    [[unroll]] for (uint i = 0; i < 2; ++i) {
+        MATRIX_SUM factor;
+        coopMatLoad(factor, tile_scale, my_row() + i * MATRIX_M, 0, gl_CooperativeMatrixLayoutColumnMajor);
+        [[unroll]] for (uint j = 0; j < 2; ++j) sums[i][j] *= factor;
+    }
+}
+
+// Matrix elements belong to no known invocation: they go through shared memory, one matrix at a time.
+void finish_product(uint row0, uint col0) {
+    const uint base = gl_SubgroupID * MATRIX_M * MATRIX_N;
+    [[unroll]] for (uint i = 0; i < 2; ++i)
+        [[unroll]] for (uint j = 0; j < 2; ++j) {
+            barrier();  // the matrix before has been read
+            coopMatStore(sums[i][j], tile_out, base, MATRIX_N, gl_CooperativeMatrixLayoutRowMajor);
+            barrier();  // this subgroup's matrix is complete
+            for (uint e = gl_SubgroupInvocationID; e < MATRIX_M * MATRIX_N; e += gl_SubgroupSize)
+                result(row0 + my_row() + i * MATRIX_M + e / MATRIX_N, col0 + my_col() + j * MATRIX_N + e % MATRIX_N, tile_out[base + e]);
+        }
+}

@@ -1,0 +1,229 @@
+#include "ops/ssd_choose.h"
+
+#include <cstdarg>
+#include <cstdio>
+
+namespace scandium {
+namespace {
+
+template <size_t N>
+#if defined(__GNUC__)
+__attribute__((format(printf, 2, 3)))
+#endif
+void say(char (&reason)[N], const char* format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    std::vsnprintf(reason, N, format, arguments);
+    va_end(arguments);
+}
+
+uint32_t power_of_two_from(uint32_t value) {
+    uint32_t power = 1;
+    while (power < value) power *= 2;
+    return power;
+}
+
+// The size that subgroups are sure to have, and whether it must be required; 0 if a driver may vary it.
+struct SubgroupSize {
+    uint32_t size = 0, require = 0;
+};
+
+SubgroupSize fixed_subgroup_size(const Caps& caps) {
+    if (caps.can_require_subgroup_size && caps.features.compute_full_subgroups) return {caps.subgroup_size, caps.subgroup_size};
+    if (caps.min_subgroup_size == caps.max_subgroup_size) return {caps.subgroup_size, 0};
+    return {};
+}
+
+// ---- the products ---------------------------------------------------------------------------
+
+// The largest shape that multiplies `type` and accumulates in f32.
+bool find_shape(const Caps& caps, DType type, CooperativeMatrixShape* out) {
+    uint32_t best = 0;
+    for (uint32_t i = 0; i < caps.cooperative_matrix_count; ++i) {
+        const CooperativeMatrixShape& shape = caps.cooperative_matrices[i];
+        if (shape.a != type || shape.b != type || shape.c != DType::f32 || shape.result != DType::f32) continue;
+        if (shape.m > 16 || shape.n > 16 || shape.k > 32 || shape.k % 8 != 0) continue;
+        if (shape.m * shape.n * shape.k <= best) continue;
+        best = shape.m * shape.n * shape.k;
+        *out = shape;
+    }
+    return best != 0;
+}
+
+// Why cooperative matrices cannot be used, or null with `out` filled.
+const char* try_coopmat(const Caps& caps, const SsdProblem& problem, ProductChoice* out) {
+    const DType type = problem.x;
+    if (!caps.features.cooperative_matrix) return "cooperative_matrix is not enabled";
+    if (caps.bug_cooperative_matrix_crash) return "this driver crashes on cooperative matrices";
+    if (type == DType::f32) return "f32 inputs would lose precision in 16-bit operands";
+    if (problem.B != type || problem.C != type) return "x, B and C differ in dtype";
+    if (!caps.features.storage_buffer_16bit) return "storage_buffer_16bit is not enabled";
+    if (type == DType::f16 && !caps.features.shader_float16) return "shader_float16 is not enabled";
+    if (type == DType::bf16 && !caps.features.bfloat16_cooperative_matrix) return "bfloat16_cooperative_matrix is not enabled";
+    out->flavour = type == DType::f16 ? Flavour::coopmat_f16 : Flavour::coopmat_bf16;
+    if (!find_kernel_code(Kernel::ssd_chunk_scan, out->flavour, Backend::address16)) return "this build has no bf16 cooperative-matrix kernels";
+    if (!find_shape(caps, type, &out->shape)) return "no row of the device's matrix shapes takes this dtype and gives f32";
+    const SubgroupSize subgroup = fixed_subgroup_size(caps);
+    if (subgroup.size == 0) return "the subgroup size is not fixed";
+    out->local_size = 4 * subgroup.size;
+    out->subgroup_size = subgroup.require;
+    if (out->local_size > caps.max_invocations || out->local_size > caps.max_workgroup_size_x) return "four subgroups exceed a workgroup";
+    out->tile_m = 4 * out->shape.m;
+    out->tile_n = 4 * out->shape.n;
+    out->tile_k = 32;
+    const uint32_t pitch = (out->tile_k + 8) / 2, wider = out->tile_m > out->tile_n ? out->tile_m : out->tile_n;
+    out->shared_memory = 4 * ((out->tile_m + out->tile_n + wider) * pitch + out->tile_m + 4 * out->shape.m * out->shape.n);
+    if (out->shared_memory + 2 * 4 * 256 > caps.shared_memory) return "the tiles exceed shared memory";
+    return nullptr;
+}
+
+void choose_scalar_product(const Caps& caps, const SsdProblem& problem, const char* why_not_coopmat, ProductChoice* out) {
+    *out = ProductChoice();
+    // 64 x 64 needs 256 invocations and pays where the operands fill it.
+    const bool wide = caps.max_invocations >= 256 && caps.max_workgroup_size_x >= 256 && problem.headdim >= 64 && problem.dstate >= 64 &&
+                      caps.device_type != VK_PHYSICAL_DEVICE_TYPE_CPU;
+    out->tile_m = out->tile_n = wide ? 64 : 32;
+    out->local_size = out->tile_m * out->tile_n / 16;
+    out->shared_memory = 4 * out->tile_k * (out->tile_m + out->tile_n);
+    say(out->reason, "no coopmat: %s", why_not_coopmat);
+}
+
+Result choose_product(const Caps& caps, const Diagnostics& diagnostics, const SsdProblem& problem, ProductChoice* out) {
+    if (problem.variant == Variant::scalar || problem.variant == Variant::subgroup) {
+        choose_scalar_product(caps, problem, "ruled out by the caller", out);
+        return Result::ok;
+    }
+    const char* why_not = try_coopmat(caps, problem, out);
+    if (!why_not) {
+        out->variant = Variant::coopmat;
+        say(out->reason, "%ux%ux%u %s cooperative matrices", out->shape.m, out->shape.n, out->shape.k, to_string(problem.x));
+        return Result::ok;
+    }
+    if (problem.variant == Variant::coopmat) return diagnostics.fail(Result::unsupported, "ssd_scan: variant coopmat: %s", why_not);
+    choose_scalar_product(caps, problem, why_not, out);
+    return Result::ok;
+}
+
+// ---- the sum over a chunk and the recurrence ----------------------------------------------------
+
+// Whether lanes can be trusted to be where gl_SubgroupInvocationID says, all of them.
+const char* why_no_subgroups(const Caps& caps) {
+    if (!caps.subgroup_arithmetic || !caps.subgroup_shuffle) return "no subgroup arithmetic or shuffle";
+    if (caps.subgroup_size < 4) return "subgroups of fewer than 4 lanes";
+    if (!caps.features.compute_full_subgroups && caps.min_subgroup_size != caps.max_subgroup_size) return "compute_full_subgroups is not enabled";
+    return nullptr;
+}
+
+void choose_cumsum(const Caps& caps, Variant wanted, CumsumChoice* out) {
+    const char* why_not = wanted == Variant::scalar ? "ruled out by the caller" : why_no_subgroups(caps);
+    if (why_not) {
+        say(out->reason, "no subgroup: %s", why_not);
+        return;
+    }
+    out->variant = Variant::subgroup;
+    out->subgroup_size = caps.can_require_subgroup_size ? caps.subgroup_size : 0;
+    out->local_size = caps.max_subgroup_size > 64 ? caps.max_subgroup_size : 64;
+    say(out->reason, "subgroups of %u lanes", caps.subgroup_size);
+}
+
+constexpr uint32_t kColumns = 16;  // columns a lane: with two rows 32 registers of state
+constexpr uint32_t kMostColumns = 64;
+
+void choose_recurrent(const Caps& caps, const SsdProblem& problem, RecurrentChoice* out) {
+    out->local_size = 64;
+    out->lanes = power_of_two_from((problem.dstate + kColumns - 1) / kColumns);
+    out->rows = problem.headdim > 1 ? 2 : 1;
+    const SubgroupSize subgroup = fixed_subgroup_size(caps);
+    const char* why_not = problem.variant == Variant::scalar ? "ruled out by the caller" : why_no_subgroups(caps);
+    if (!why_not && subgroup.size == 0) why_not = "the subgroup size is not fixed";
+    if (!why_not) {
+        const uint32_t lanes = out->lanes < subgroup.size ? out->lanes : subgroup.size;
+        const uint32_t columns = (problem.dstate + lanes - 1) / lanes;
+        if (columns > kMostColumns) {
+            why_not = "a row of the state does not fit a subgroup's registers";
+        } else {
+            out->lanes = lanes;
+            out->variant = Variant::subgroup;
+            out->subgroup_size = subgroup.require;
+            out->local_size = subgroup.size > 64 ? subgroup.size : 64;
+        }
+    }
+    out->columns = (problem.dstate + out->lanes - 1) / out->lanes;
+    const uint32_t block = 16;
+    out->shared_memory = 4 * 3 * block + (out->variant == Variant::scalar ? 4 * block * out->local_size * out->rows : 0);
+    if (why_not)
+        say(out->reason, "no subgroup: %s", why_not);
+    else
+        say(out->reason, "%u lanes of a subgroup share %u rows", out->lanes, out->rows);
+}
+
+// ---- the algorithm ------------------------------------------------------------------------------
+
+// Why the chunked algorithm cannot run this problem, or null.
+const char* why_not_chunked(const SsdProblem& problem) {
+    if (problem.packing == Packing::seq_idx && problem.sequences == 0) return "max_sequences is not given with seq_idx";
+    return nullptr;
+}
+
+void choose_automatically(const Caps& caps, const SsdProblem& problem, SsdChoice* out) {
+    const uint64_t rows = problem.batch * problem.nheads * problem.headdim;
+    const uint64_t lanes = rows / out->recurrent.rows * out->recurrent.lanes;
+    out->algorithm = SsdAlgorithm::recurrent;
+    if (const char* why_not = why_not_chunked(problem))
+        say(out->reason, "recurrent: %s", why_not);
+    else if (problem.seqlen < 64)
+        say(out->reason, "recurrent: fewer than 64 tokens");
+    else if (caps.device_type == VK_PHYSICAL_DEVICE_TYPE_CPU)
+        say(out->reason, "recurrent: a CPU gains nothing from chunks");
+    else if (out->product.variant == Variant::coopmat) {
+        out->algorithm = SsdAlgorithm::chunked;
+        say(out->reason, "chunked: matrix units do its products");
+    } else if (lanes < 16384 && problem.seqlen >= 512 && caps.device_type == VK_PHYSICAL_DEVICE_TYPE_DISCRETE_GPU) {
+        out->algorithm = SsdAlgorithm::chunked;
+        say(out->reason, "chunked: %llu lanes of recurrence leave a discrete GPU idle", static_cast<unsigned long long>(lanes));
+    } else
+        say(out->reason, "recurrent: without matrix units chunks save no work");
+}
+
+uint32_t choose_chunk_size(const SsdProblem& problem, const ProductChoice& product) {
+    if (problem.chunk_size != 0) return problem.chunk_size;
+    const uint32_t preferred = product.variant == Variant::coopmat ? 128 : 64;
+    const uint64_t whole = (problem.seqlen + 15) / 16 * 16;
+    return whole < preferred ? uint32_t(whole) : preferred;
+}
+
+}  // namespace
+
+Result choose_ssd_scan(const Caps& caps, const Diagnostics& diagnostics, const SsdProblem& problem, SsdChoice* out) {
+    choose_cumsum(caps, problem.variant, &out->cumsum);
+    choose_recurrent(caps, problem, &out->recurrent);
+    // The recurrence has no product: a forced coopmat only matters if chunks are an option.
+    if (problem.algorithm != SsdAlgorithm::recurrent || problem.variant == Variant::coopmat)
+        if (Result r = choose_product(caps, diagnostics, problem, &out->product); r != Result::ok) return r;
+    out->chunk_size = choose_chunk_size(problem, out->product);
+    if (problem.variant == Variant::coopmat && problem.algorithm == SsdAlgorithm::recurrent)
+        return diagnostics.fail(Result::unsupported, "ssd_scan: variant coopmat: algorithm recurrent has no matrix product");
+    if (problem.variant == Variant::subgroup) {
+        const bool needs_recurrent = problem.algorithm == SsdAlgorithm::recurrent;
+        if (const char* why_not = why_no_subgroups(caps)) return diagnostics.fail(Result::unsupported, "ssd_scan: variant subgroup: %s", why_not);
+        if (needs_recurrent && out->recurrent.variant != Variant::subgroup)
+            return diagnostics.fail(Result::unsupported, "ssd_scan: variant subgroup: %s", out->recurrent.reason);
+    }
+    if (problem.algorithm == SsdAlgorithm::chunked) {
+        if (const char* why_not = why_not_chunked(problem)) return diagnostics.fail(Result::unsupported, "ssd_scan: algorithm chunked: %s", why_not);
+        out->algorithm = SsdAlgorithm::chunked;
+        say(out->reason, "chunked: asked for by the caller");
+    } else if (problem.algorithm == SsdAlgorithm::recurrent) {
+        out->algorithm = SsdAlgorithm::recurrent;
+        say(out->reason, "recurrent: asked for by the caller");
+    } else if (problem.variant == Variant::coopmat) {
+        if (const char* why_not = why_not_chunked(problem)) return diagnostics.fail(Result::unsupported, "ssd_scan: variant coopmat: %s", why_not);
+        out->algorithm = SsdAlgorithm::chunked;
+        say(out->reason, "chunked: only its products have the variant coopmat");
+    } else {
+        choose_automatically(caps, problem, out);
+    }
+    return Result::ok;
+}
+
+}  // namespace scandium

@@ -1,0 +1,35 @@
+// Steps dt' and their decay sums, chunk by chunk.
+#include <cstdio>
+
+#include "ops/ssd_stages.h"
+
+namespace scandium {
+
+Dispatch ssd_chunk_cumsum(const SsdSlice& slice, const SsdChoice& choice) {
+    const CumsumChoice& cumsum = choice.cumsum;
+    const bool subgroup = cumsum.variant == Variant::subgroup;
+    Dispatch d = ssd_dispatch(Kernel::ssd_chunk_cumsum, "ssd_chunk_cumsum", slice, choice.chunk_size);
+    std::snprintf(d.reason, sizeof d.reason, "%s", cumsum.reason);
+    d.flavour = subgroup ? Flavour::subgroup : Flavour::scalar;
+    d.variant = cumsum.variant;
+    d.local_size = cumsum.local_size;
+    d.subgroup_size = cumsum.subgroup_size;
+    d.full_subgroups = subgroup;
+    d.spec(SPEC_SSD_DT_SOFTPLUS, uint32_t(slice.dt_softplus));
+    d.spec(SPEC_SSD_DT_MIN, slice.dt_min);
+    d.spec(SPEC_SSD_DT_MAX, slice.dt_max);
+    d.argument(CUMSUM_DT, slice.dt, Access::read);
+    d.argument(CUMSUM_A, slice.A, Access::read);
+    d.argument(CUMSUM_DT_BIAS, slice.dt_bias, Access::read);
+    d.argument(CUMSUM_TABLE, slice.table, Access::read);
+    d.argument(CUMSUM_DT_OUT, slice.dt_out, Access::write);
+    d.argument(CUMSUM_DA_CUMSUM, slice.dA_cumsum, Access::write);
+    const uint32_t heads_of_group = subgroup ? 8 : d.local_size;
+    d.groups[0] = (slice.heads + heads_of_group - 1) / heads_of_group;
+    d.groups[1] = slice.chunks;
+    d.groups[2] = slice.batch;
+    ssd_chunks_follow_tokens(slice, choice.chunk_size, &d);
+    return d;
+}
+
+}  // namespace scandium
