@@ -1,0 +1,32 @@
+# What `cmake --install` puts where: headers, libraries, the program, a CMake package and a pkg-config file.
+#   find_package(scandium) gives scandium::scandium and, if it was built, scandium::context.
+option(SCANDIUM_INSTALL "Install Scandium with the project" ${PROJECT_IS_TOP_LEVEL})
+if(NOT SCANDIUM_INSTALL)
+  return()
+endif()
+include(GNUInstallDirs)
+include(CMakePackageConfigHelpers)
+set(SCANDIUM_PACKAGE_DIR ${CMAKE_INSTALL_LIBDIR}/cmake/scandium)
+
+set(targets scandium)
+set(headers PATTERN context.h EXCLUDE)
+if(TARGET scandium_context)
+  list(APPEND targets scandium_context)
+  set_target_properties(scandium_context PROPERTIES EXPORT_NAME context)
+  set(headers)
+endif()
+install(TARGETS ${targets} EXPORT scandiumTargets)
+install(DIRECTORY ${PROJECT_SOURCE_DIR}/include/scandium DESTINATION ${CMAKE_INSTALL_INCLUDEDIR} ${headers})
+if(TARGET scandium_program)
+  install(TARGETS scandium_program)
+endif()
+
+install(EXPORT scandiumTargets NAMESPACE scandium:: DESTINATION ${SCANDIUM_PACKAGE_DIR})
+configure_package_config_file(${CMAKE_CURRENT_LIST_DIR}/scandiumConfig.cmake.in ${PROJECT_BINARY_DIR}/scandiumConfig.cmake
+                              INSTALL_DESTINATION ${SCANDIUM_PACKAGE_DIR})
+write_basic_package_version_file(${PROJECT_BINARY_DIR}/scandiumConfigVersion.cmake COMPATIBILITY SameMinorVersion)
+install(FILES ${PROJECT_BINARY_DIR}/scandiumConfig.cmake ${PROJECT_BINARY_DIR}/scandiumConfigVersion.cmake
+        DESTINATION ${SCANDIUM_PACKAGE_DIR})
+
+configure_file(${CMAKE_CURRENT_LIST_DIR}/scandium.pc.in ${PROJECT_BINARY_DIR}/scandium.pc @ONLY)
+install(FILES ${PROJECT_BINARY_DIR}/scandium.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)

@@ -1,0 +1,30 @@
+# Sourced by the scripts beside it: where the project is, and steps with their times.
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+# step NAME COMMAND...: runs the command under a heading, and remembers how long it took.
+step_times=()
+step() {
+    local name=$1 start=$SECONDS
+    shift
+    printf '\n== %s\n' "$name"
+    "$@"
+    step_times+=("$(printf '%5d s  %s' $((SECONDS - start)) "$name")")
+}
+
+print_step_times() {
+    printf '\n== Times\n'
+    printf '%s\n' "${step_times[@]}"
+}
+
+# Configures and builds one preset; the rest are arguments for the build, such as --target NAME.
+build_preset() {
+    local preset=$1
+    shift
+    cmake --preset "$preset" >"build/$preset.configure.log" 2>&1 || {
+        cat "build/$preset.configure.log"
+        return 1
+    }
+    grep -E '^-- Scandium|[Ww]arning' "build/$preset.configure.log" || true
+    cmake --build --preset "$preset" "$@"
+}
+mkdir -p build

@@ -1,0 +1,1 @@
+"""The parts of the fleet command: which devices there are, running on them, installing them, the report."""
