@@ -1,0 +1,50 @@
+// The inside of a Context.
+#pragma once
+
+#include <vk_mem_alloc.h>
+
+#include "context/instance.h"
+#include "core/array.h"
+#include "scandium/context.h"
+
+namespace scandium {
+
+struct Buffer {
+    VkBuffer handle = VK_NULL_HANDLE;
+    VmaAllocation allocation = nullptr;
+    VkDeviceSize size = 0;
+    bool host_visible = false;
+};
+
+struct Context {
+    Instance instance;
+    VkPhysicalDevice physical_device = VK_NULL_HANDLE;
+    VkDevice handle = VK_NULL_HANDLE;
+    VolkDeviceTable api{};
+    Features enabled;
+    uint32_t queue_family = 0;
+    uint32_t timestamp_bits = 0;
+    VkQueue queue = VK_NULL_HANDLE;
+    Device* device = nullptr;
+    VmaAllocator allocator = nullptr;
+    VkCommandPool command_pool = VK_NULL_HANDLE;
+    VkCommandBuffer commands = VK_NULL_HANDLE;
+    VkFence fence = VK_NULL_HANDLE;
+    Buffer staging;  // made when first needed
+
+    const Diagnostics& diagnostics() const { return instance.diagnostics; }
+};
+
+// The Vulkan 1.1 devices, in the loader's order.
+Result list_physical_devices(const Instance& instance, Array<VkPhysicalDevice>* out);
+// The one that ContextOptions::device names.
+Result select_device(const Instance& instance, const char* name, VkPhysicalDevice* out);
+
+// Between these two, commands are recorded to context->commands. They see what earlier submissions wrote, and the
+// host sees what they wrote.
+Result begin_commands(Context* context);
+Result submit_and_wait(Context* context);
+
+void destroy_staging(Context* context);
+
+}  // namespace scandium
