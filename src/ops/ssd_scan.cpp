@@ -3,6 +3,7 @@
 #include "scandium/ops/ssd_scan.h"
 
 #include <cmath>
+#include <initializer_list>
 #include <cstring>
 
 #include "ops/ssd_scan_check.h"
