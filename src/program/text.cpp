@@ -29,7 +29,10 @@ std::string one_line(std::string_view text) {
 
 std::string in_quotes(std::string_view name) {
     constexpr size_t kLongest = 80;
-    return "'" + one_line(name.substr(0, kLongest)) + (name.size() > kLongest ? "...'" : "'");
+    std::string quoted(1, '\'');
+    quoted += one_line(name.substr(0, kLongest));
+    quoted += name.size() > kLongest ? "...'" : "'";
+    return quoted;
 }
 
 std::string shape_text(std::span<const uint64_t> shape) {
