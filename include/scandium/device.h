@@ -19,7 +19,7 @@ struct Features {
     bool buffer_device_address = false;        // bufferDeviceAddress
     bool subgroup_size_control = false;        // subgroupSizeControl
     bool compute_full_subgroups = false;       // computeFullSubgroups
-    bool vulkan_memory_model = false;          // vulkanMemoryModel
+    bool vulkan_memory_model = false;          // vulkanMemoryModel and vulkanMemoryModelDeviceScope
     bool cooperative_matrix = false;           // cooperativeMatrix
     bool bfloat16_cooperative_matrix = false;  // shaderBFloat16Type and shaderBFloat16CooperativeMatrix
     bool pipeline_executable_info = false;     // pipelineExecutableInfo: for pipeline_statistics() only

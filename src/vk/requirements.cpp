@@ -112,7 +112,8 @@ Features query_features(const InstanceApi& api, VkPhysicalDevice physical_device
     features.buffer_device_address = found.address.bufferDeviceAddress;
     features.subgroup_size_control = found.subgroup_size.subgroupSizeControl;
     features.compute_full_subgroups = found.subgroup_size.computeFullSubgroups;
-    features.vulkan_memory_model = found.memory_model.vulkanMemoryModel;
+    // With the memory model on, atomics of device scope, which kernels of the 32-bit back ends have, need its second bit.
+    features.vulkan_memory_model = found.memory_model.vulkanMemoryModel && found.memory_model.vulkanMemoryModelDeviceScope;
     // Those kernels are SPIR-V 1.6, which Vulkan 1.3 brings, and in the Vulkan memory model.
     features.cooperative_matrix =
         found.cooperative_matrix.cooperativeMatrix && features.vulkan_memory_model && offer.version >= VK_API_VERSION_1_3;
@@ -273,6 +274,7 @@ void* fill_feature_chain(const Features& features, FeatureChain* out, void* next
     out->subgroup_size.subgroupSizeControl = features.subgroup_size_control;
     out->subgroup_size.computeFullSubgroups = features.compute_full_subgroups;
     out->memory_model.vulkanMemoryModel = features.vulkan_memory_model;
+    out->memory_model.vulkanMemoryModelDeviceScope = features.vulkan_memory_model;
     out->cooperative_matrix.cooperativeMatrix = features.cooperative_matrix;
     out->executable.pipelineExecutableInfo = features.pipeline_executable_info;
     out->bfloat16.type = features.bfloat16_cooperative_matrix;
