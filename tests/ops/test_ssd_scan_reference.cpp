@@ -1,0 +1,62 @@
+// ssd_scan against the reference files, on every path that the device has.
+#include <catch2/catch_test_macros.hpp>
+#include <catch2/generators/catch_generators.hpp>
+#include <catch2/generators/catch_generators_range.hpp>
+
+#include "support/reference_case.h"
+#include "support/test_device.h"
+
+namespace scandium::test {
+namespace {
+
+bool has_shape(DType operands) {
+    const Caps& caps = TestDevice::get().caps();
+    for (uint32_t i = 0; i < caps.cooperative_matrix_count; ++i)
+        if (const CooperativeMatrixShape& s = caps.cooperative_matrices[i]; s.a == operands && s.b == operands && s.c == DType::f32)
+            return true;
+    return false;
+}
+
+TEST_CASE("the paths that this device lacks") {
+    const SsdPath path = GENERATE(SsdPath{SsdAlgorithm::chunked, Variant::scalar, MemoryAccess::address},
+                                  SsdPath{SsdAlgorithm::chunked, Variant::subgroup, MemoryAccess::descriptor},
+                                  SsdPath{SsdAlgorithm::chunked, Variant::coopmat, MemoryAccess::descriptor});
+    const std::string reason = missing(path);
+    if (!reason.empty()) SKIP(to_text(path) << ": " << reason);
+    CHECK(device_paths().size() >= 2);
+}
+
+TEST_CASE("reference files") {
+    const std::string name = GENERATE(from_range(reference_names()));
+    const SsdPath path = GENERATE(from_range(device_paths()));
+    ReferenceCase reference = load_reference(name);
+    reference.ssd = on_path(reference.ssd, path);
+    reference.ssd.separate_buffers = path.access == MemoryAccess::descriptor;
+    CAPTURE(name, to_text(path));
+    const SsdRun run = run_ssd(reference.ssd, reference.in);
+    const bool may_refuse = path.variant == Variant::coopmat && !has_shape(reference.ssd.x_dtype);
+    if (may_refuse && run.result == Result::unsupported) SKIP(name << " on " << to_text(path) << ": " << run.message);
+    INFO(run.message);
+    REQUIRE(run.result == Result::ok);
+    check_outputs(reference.ssd, run, reference.want);
+}
+
+TEST_CASE("a forced variant is the one that runs") {
+    const SsdPath path = GENERATE(from_range(device_paths()));
+    SsdCase c = on_path(SsdCase(), path);
+    if (path.variant == Variant::coopmat) c.with_io(has_shape(DType::f16) ? DType::f16 : DType::bf16);
+    const SsdRun run = run_ok(c, make_inputs(c));
+    uint32_t of_variant = 0;
+    for (const SsdStage& stage : run.stages) {
+        CAPTURE(to_text(path), stage.name, stage.kernel, stage.reason);
+        of_variant += stage.variant == path.variant;
+        CHECK(stage.variant <= path.variant);
+        CHECK(stage.kernel.substr(0, stage.name.size()) == stage.name);
+        const std::string access = to_string(path.access);
+        CHECK(stage.kernel.find("_" + access) != std::string::npos);
+    }
+    CHECK(of_variant > 0);
+}
+
+}  // namespace
+}  // namespace scandium::test

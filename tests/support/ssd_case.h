@@ -1,0 +1,99 @@
+// One run of ssd_scan as the tests describe it, and what runs it on the device.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "ref/ssd_scan_ref.h"
+#include "scandium/context.h"
+#include "scandium/ops/ssd_scan.h"
+#include "support/placed_tensor.h"
+
+namespace scandium::test {
+
+enum class SsdD { none, per_head, per_element };
+
+struct SsdCase {
+    SsdShape shape{1, 40, 2, 16, 1, 16};
+
+    DType x_dtype = DType::f32, bc_dtype = DType::f32, dt_dtype = DType::f32, z_dtype = DType::f32, y_dtype = DType::f32;
+    DType initial_dtype = DType::f32, final_dtype = DType::f32, states_dtype = DType::f32;
+    DType chunk_states_dtype = DType::f32;
+
+    SsdD D = SsdD::none;
+    bool z = false, dt_bias = false, initial_states = false, final_states = true, states = false;
+    bool in_place = false;  // final_states is the tensor initial_states
+    std::vector<int32_t> seq_idx, cu_seqlens;
+    bool dt_softplus = false;
+    float dt_min = 0, dt_max = 3.402823466e+38f;
+
+    uint32_t chunk_size = 16, max_sequences = 0;
+    SsdAlgorithm algorithm = SsdAlgorithm::automatic;
+    Variant variant = Variant::automatic;
+    MemoryAccess access = MemoryAccess::automatic;
+
+    Layout x_layout, dt_layout, bc_layout, state_layout, boundary_layout;  // boundary_layout: of `states`
+    uint64_t record_seqlen = 0;
+    bool separate_buffers = false;
+
+    // x, B, C, z and y in one type.
+    SsdCase& with_io(DType dtype);
+    // Every option that excludes no other.
+    SsdCase& with_everything();
+    std::string text() const;
+
+    double y_tolerance() const;
+    double state_tolerance() const;     // of final_states
+    double boundary_tolerance() const;  // of states
+};
+
+// A way to run on this device.
+struct SsdPath {
+    SsdAlgorithm algorithm = SsdAlgorithm::automatic;
+    Variant variant = Variant::automatic;
+    MemoryAccess access = MemoryAccess::automatic;
+};
+std::string to_text(const SsdPath& path);
+SsdCase on_path(SsdCase c, const SsdPath& path);
+
+// Why this device has no such path; empty if it has.
+std::string missing(const SsdPath& path);
+// Every algorithm with every variant and access; those that the device has.
+std::vector<SsdPath> device_paths();
+// Each algorithm as the library would choose it, and at the floor: scalar, with descriptors.
+std::vector<SsdPath> main_paths();
+
+SsdInputs make_inputs(const SsdCase& c, uint64_t seed = 1);
+// Tokens `first` to `first + count - 1` of batch rows `row` to `row + rows - 1`.
+SsdInputs slice(const SsdInputs& in, uint64_t row, uint64_t rows, uint64_t first, uint64_t count);
+SsdOutputs expected(const SsdCase& c, const SsdInputs& in);
+
+// The tensors of a case under the names of SsdScan's members, and the operator without its tensors.
+std::map<std::string, PlacedTensor> place_tensors(const SsdCase& c);
+SsdScan options_of(const SsdCase& c);
+TensorId& member(SsdScan& op, const std::string& name);
+
+struct SsdStage {
+    std::string name, kernel, reason;
+    Variant variant = Variant::automatic;
+};
+
+struct SsdRun {
+    Result result = Result::ok;
+    std::string message;                         // what was reported when it is not ok
+    std::vector<float> y, final_states, states;  // in logical order; y as far as record_seqlen
+    std::vector<SsdStage> stages;
+};
+
+// Runs on the test device; a failure of anything but the operator or the plan is a failed check, as are reports without
+// a failure, bytes changed that are no output's, and validation messages.
+SsdRun run_ssd(const SsdCase& c, const SsdInputs& in, uint32_t repeat = 1);
+
+// run_ssd, which has to succeed, for the identities.
+SsdRun run_ok(const SsdCase& c, const SsdInputs& in);
+// Against the float64 loops, within the tolerances of the case.
+void check_case(const SsdCase& c, uint64_t seed = 1);
+void check_outputs(const SsdCase& c, const SsdRun& run, const SsdOutputs& want);
+
+}  // namespace scandium::test

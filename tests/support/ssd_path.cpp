@@ -1,0 +1,49 @@
+// Which ways of running ssd_scan this device has.
+#include "support/ssd_case.h"
+#include "support/test_device.h"
+
+namespace scandium::test {
+namespace {
+
+bool multiplies_16_bit_matrices(const Caps& caps) {
+    for (uint32_t i = 0; i < caps.cooperative_matrix_count; ++i) {
+        const CooperativeMatrixShape& shape = caps.cooperative_matrices[i];
+        const bool operands = shape.a == shape.b && (shape.a == DType::f16 || shape.a == DType::bf16);
+        if (operands && shape.c == DType::f32 && shape.result == DType::f32) return true;
+    }
+    return false;
+}
+
+}  // namespace
+
+std::string missing(const SsdPath& path) {
+    const Caps& caps = TestDevice::get().caps();
+    const std::string device = std::string(" (") + caps.device_name + ")";
+    if (path.access == MemoryAccess::address && !caps.features.buffer_device_address) return "no buffer device addresses" + device;
+    if (path.variant == Variant::subgroup && !(caps.subgroup_arithmetic && caps.subgroup_shuffle))
+        return "no subgroup arithmetic or no shuffles" + device;
+    if (path.variant != Variant::coopmat) return {};
+    if (path.algorithm == SsdAlgorithm::recurrent) return "the recurrent algorithm multiplies no matrices";
+    if (caps.bug_cooperative_matrix_crash) return "the driver crashes compiling cooperative matrices" + device;
+    if (!caps.features.cooperative_matrix) return "no cooperative matrices" + device;
+    if (!multiplies_16_bit_matrices(caps)) return "no cooperative matrices of f16 or bf16 into f32" + device;
+    return {};
+}
+
+std::vector<SsdPath> device_paths() {
+    std::vector<SsdPath> paths;
+    for (SsdAlgorithm algorithm : {SsdAlgorithm::chunked, SsdAlgorithm::recurrent})
+        for (Variant variant : {Variant::scalar, Variant::subgroup, Variant::coopmat})
+            for (MemoryAccess access : {MemoryAccess::address, MemoryAccess::descriptor})
+                if (const SsdPath path{algorithm, variant, access}; missing(path).empty()) paths.push_back(path);
+    return paths;
+}
+
+std::vector<SsdPath> main_paths() {
+    return {{SsdAlgorithm::chunked, Variant::automatic, MemoryAccess::automatic},
+            {SsdAlgorithm::recurrent, Variant::automatic, MemoryAccess::automatic},
+            {SsdAlgorithm::chunked, Variant::scalar, MemoryAccess::descriptor},
+            {SsdAlgorithm::recurrent, Variant::scalar, MemoryAccess::descriptor}};
+}
+
+}  // namespace scandium::test
