@@ -1,5 +1,6 @@
 #version 460
 #extension GL_GOOGLE_include_directive : require
+#extension GL_EXT_control_flow_attributes : require
 // Carries the state from chunk to chunk: S enters a chunk, and exp(sum of dt' * A over it) * S + (what the
 // chunk adds) leaves it. In place: `states` comes in as what each chunk adds and goes out as the state that
 // enters it; the caller may want these too (states_out). Reference: arXiv:2405.21060, section 6, step 3.
@@ -17,6 +18,8 @@ TENSOR(PASSING_FINAL, final_states)
 TENSOR(PASSING_STATES_OUT, states_out)
 
 #include "lib/ssd_chunk.glsl"
+
+const uint AHEAD = 8;  // chunks whose loads are under way before any of them is stored to
 
 // The state that enters a sequence. With seq_idx, initial_states belong to the first of a row.
 float load_initial(uint row, Chunk chunk, uint at) {
@@ -38,20 +41,28 @@ void main() {
     Chunk chunk;
     chunk.sequence = 0;
     float state = load_initial(b, chunk, at_initial);
-    for (uint c = 0; c < chunks; ++c) {
-        chunk = get_chunk(b, c);
-        if (PACKING != PACKING_NONE && chunk.starts) state = load_initial(PACKING == PACKING_CU_SEQLENS ? chunk.sequence : b, chunk, at_initial);
-        const uint at = base + c * states_s1;
-        if (chunk.count != 0) {
-            const float added = states_load(at);
-            states_store(at, state);
-            if (states_out_present) states_out_store(base_out + c * states_out_s1, state);
-            // Software drivers read uniform addresses even where no lane is active, so past the loop's end: stay inside.
-            const float total = dA_cumsum_load(base_total + (c < chunks ? c : 0) * dA_cumsum_s2);
-            state = state * decay(total) + added;
+    for (uint block = 0; block < chunks; block += AHEAD) {
+        float added[AHEAD], total[AHEAD];
+        [[unroll]] for (uint i = 0; i < AHEAD; ++i) {
+            const uint c = min(block + i, push.header[HEADER_CHUNKS] - 1);  // inside, whatever `chunks` is
+            added[i] = states_load(base + c * states_s1);
+            total[i] = dA_cumsum_load(base_total + c * dA_cumsum_s2);
         }
-        if (PACKING == PACKING_CU_SEQLENS && final_states_present && chunk.ends)
-            final_states_store(chunk.sequence * final_states_s0 + at_final, state);
+        [[unroll]] for (uint i = 0; i < AHEAD; ++i) {
+            const uint c = block + i;
+            if (c >= chunks) continue;
+            if (PACKING != PACKING_NONE) {
+                chunk = get_chunk(b, c);
+                if (chunk.starts) state = load_initial(PACKING == PACKING_CU_SEQLENS ? chunk.sequence : b, chunk, at_initial);
+            }
+            if (PACKING == PACKING_NONE || chunk.count != 0) {
+                states_store(base + c * states_s1, state);
+                if (states_out_present) states_out_store(base_out + c * states_out_s1, state);
+                state = state * decay(total[i]) + added[i];
+            }
+            if (PACKING == PACKING_CU_SEQLENS && final_states_present && chunk.ends)
+                final_states_store(chunk.sequence * final_states_s0 + at_final, state);
+        }
     }
     if (PACKING != PACKING_CU_SEQLENS && final_states_present) final_states_store(b * final_states_s0 + at_final, state);
 }

@@ -5,7 +5,7 @@
 // tile_a holds rows, tile_b columns, k running along both, with 8 elements of padding against bank conflicts.
 //
 // Rounding: inputs in the matrix's own type go in exactly. A computed operand (decay times something, or a
-// state) would lose bits that the result needs, so it is split into a rounded part and the rest, and
+// state) would lose bits that the result needs, so it is split into a part that fits and the rest, and
 // multiplied twice. The stage says which with a_is_exact(phase) and b_is_exact(phase); at most one of the two is not.
 #extension GL_KHR_cooperative_matrix : require
 #extension GL_KHR_memory_scope_semantics : require
@@ -43,27 +43,23 @@ MATRIX_SUM sums[2][2];
 uint my_row() { return gl_SubgroupID / 2 * 2 * MATRIX_M; }
 uint my_col() { return gl_SubgroupID % 2 * 2 * MATRIX_N; }
 
-uint to_bits(float v) {
+// Two values as operands in one word. How the conversion rounds is up to the driver: an exact input has
+// nothing to round, and what rounding takes from a computed one is multiplied too.
+uint pack(float first, float second) {
 #if COOPMAT_BF16
-    return f32_to_bf16(v);
+    return floatBitsToUint(first) >> 16 | (floatBitsToUint(second) & 0xffff0000u);
 #else
-    return f32_to_f16(v);
+    return packHalf2x16(vec2(first, second));
 #endif
 }
 
-float from_bits(uint bits) {
-#if COOPMAT_BF16
-    return bf16_to_f32(bits);
-#else
-    return f16_to_f32(bits);
-#endif
-}
-
-uint pack(float first, float second) { return to_bits(first) | to_bits(second) << 16; }
-
-// What rounding `packed` took away.
+// What `packed` lacks of the two values.
 uint pack_rest(float first, float second, uint packed) {
-    return pack(first - from_bits(packed & 0xffffu), second - from_bits(packed >> 16));
+#if COOPMAT_BF16
+    return pack(first - uintBitsToFloat(packed << 16), second - uintBitsToFloat(packed & 0xffff0000u));
+#else
+    return pack(first - unpackHalf2x16(packed).x, second - unpackHalf2x16(packed).y);
+#endif
 }
 
 void load_a(uint phase, uint row0, uint k0) {
