@@ -28,5 +28,6 @@ write_basic_package_version_file(${PROJECT_BINARY_DIR}/scandiumConfigVersion.cma
 install(FILES ${PROJECT_BINARY_DIR}/scandiumConfig.cmake ${PROJECT_BINARY_DIR}/scandiumConfigVersion.cmake
         DESTINATION ${SCANDIUM_PACKAGE_DIR})
 
+file(RELATIVE_PATH SCANDIUM_PC_TO_PREFIX /${CMAKE_INSTALL_LIBDIR}/pkgconfig /)
 configure_file(${CMAKE_CURRENT_LIST_DIR}/scandium.pc.in ${PROJECT_BINARY_DIR}/scandium.pc @ONLY)
 install(FILES ${PROJECT_BINARY_DIR}/scandium.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)

@@ -29,7 +29,12 @@ struct SubgroupSize {
 };
 
 SubgroupSize fixed_subgroup_size(const Caps& caps) {
-    if (caps.can_require_subgroup_size && caps.features.compute_full_subgroups) return {caps.subgroup_size, caps.subgroup_size};
+    if (caps.can_require_subgroup_size && caps.features.compute_full_subgroups) {
+        // Where there is a choice, narrow subgroups leave each lane more registers; under 16 lanes they idle the units.
+        uint32_t size = caps.min_subgroup_size;
+        while (size < 16 && size < caps.max_subgroup_size) size *= 2;
+        return {size, size};
+    }
     if (caps.min_subgroup_size == caps.max_subgroup_size) return {caps.subgroup_size, 0};
     return {};
 }
@@ -120,10 +125,14 @@ void choose_cumsum(const Caps& caps, Variant wanted, CumsumChoice* out) {
         say(out->reason, "no subgroup: %s", why_not);
         return;
     }
+    const SubgroupSize subgroup = fixed_subgroup_size(caps);
     out->variant = Variant::subgroup;
-    out->subgroup_size = caps.can_require_subgroup_size ? caps.subgroup_size : 0;
+    out->subgroup_size = subgroup.require;
     out->local_size = caps.max_subgroup_size > 64 ? caps.max_subgroup_size : 64;
-    say(out->reason, "subgroups of %u lanes", caps.subgroup_size);
+    if (subgroup.size)
+        say(out->reason, "subgroups of %u lanes", subgroup.size);
+    else
+        say(out->reason, "subgroups of %u to %u lanes", caps.min_subgroup_size, caps.max_subgroup_size);
 }
 
 constexpr uint32_t kColumns = 16;  // columns a lane: with two rows 32 registers of state

@@ -81,16 +81,35 @@ void write_outputs(const std::string& path, const Problem& problem, const Output
     write_safetensors(path, tensors, metadata);
 }
 
+// What the device cannot run as asked is no reason to leave out the other cases.
 CaseReport run_case(Runner& runner, const Problem& problem, const RunSettings& settings, const std::string& output) {
+    const std::string& path = problem.source().file().path();
     OutputData data;
+    CaseReport report;
     try {
-        CaseReport report = runner.run(problem, settings, &data);
-        for (const std::string& message : runner.take_messages()) std::cerr << "scandium: " << message << "\n";
-        if (!output.empty()) write_outputs(output, problem, data);
-        return report;
+        report = runner.run(problem, settings, &data);
     } catch (const LibraryError& error) {
-        throw LibraryError(error.result, problem.source().file().path() + ": " + error.what());
+        if (error.result != Result::unsupported) throw LibraryError(error.result, path + ": " + error.what());
+        report.path = path;
+        report.op = problem.source().op();
+        report.summary = problem.summary;
+        report.unsupported = error.what();
+        runner.take_messages();
+        std::cerr << "scandium: " << one_line(path) << ": " << report.unsupported << "\n";
+        return report;
     }
+    for (const std::string& message : runner.take_messages()) std::cerr << "scandium: " << message << "\n";
+    if (!output.empty()) write_outputs(output, problem, data);
+    return report;
+}
+
+int exit_code(const std::vector<CaseReport>& reports) {
+    int code = kFine;
+    for (const CaseReport& report : reports) {
+        if (!report.passed()) return kCheckFailed;
+        if (!report.unsupported.empty()) code = kNoDevice;
+    }
+    return code;
 }
 
 }  // namespace
@@ -107,10 +126,8 @@ int run_cases(const RunArguments& arguments) {
 
     Runner runner(arguments.device, arguments.validate);
     std::vector<CaseReport> reports;
-    bool passed = true;
     for (const Problem& problem : problems) {
         reports.push_back(run_case(runner, problem, settings, arguments.output));
-        passed = passed && reports.back().passed();
         if (arguments.json)
             std::cerr << one_line(reports.back().path) << ": " << reports.back().verdict() << "\n";
         else
@@ -120,7 +137,7 @@ int run_cases(const RunArguments& arguments) {
         std::cout << run_json(reports, runner.caps());
     else if (reports.size() > 1)
         std::cout << summary_text(reports);
-    return passed ? kFine : kCheckFailed;
+    return exit_code(reports);
 }
 
 }  // namespace scandium::program

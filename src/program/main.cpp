@@ -30,7 +30,8 @@ void add_run_options(CLI::App* run, RunArguments* arguments) {
     run->add_flag("--check", arguments->check, "Compare the outputs with expected.* by relative error");
     run->add_option("--tolerance", arguments->tolerance, "For --check (default: 1e-5 for f32, 2.7e-4 for f16, 2.1e-3 for bf16)")
         ->type_name("T");
-    run->add_option("--repeat", arguments->repeat, "Runs to take the median time of, after one that does not count")->type_name("N");
+    run->add_option("--repeat", arguments->repeat, "Runs to take the median time of (default 1), after one that does not count")
+        ->type_name("N");
     run->add_flag("--validate", arguments->validate, "With the Vulkan validation layer; a message of it fails the case");
     run->add_flag("--json", arguments->json, "One JSON document on standard output");
 }

@@ -94,7 +94,7 @@ const OutputReport* CaseReport::worst() const {
     return worst;
 }
 
-const char* CaseReport::verdict() const { return !passed() ? "FAIL" : checked() ? "PASS" : "done"; }
+const char* CaseReport::verdict() const { return !unsupported.empty() ? "cannot run" : !passed() ? "FAIL" : checked() ? "PASS" : "done"; }
 
 std::string devices_text(const std::vector<DeviceEntry>& devices) {
     std::string text;
@@ -112,6 +112,7 @@ std::string case_text(const CaseReport& report, const Caps& caps) {
     }
     std::string text = format("%s\n  case     %s: %s\n", one_line(report.path).c_str(), report.op.c_str(), report.summary.c_str());
     text += format("  device   %s\n  driver   %s\n", one_line(caps.device_name).c_str(), driver_text(caps).c_str());
+    if (!report.unsupported.empty()) return text + "  cannot run: " + report.unsupported + "\n\n";
     text += format("  access   %s, workspace %s\n  stages\n", to_string(report.access), size_text(report.workspace).c_str());
     for (const StageReport& stage : report.stages) text += stage_line(stage, name_width, kernel_width);
     text += format("  time     %s on the device, %s from submission to completion", time_text(report.device_us).c_str(),
@@ -123,18 +124,20 @@ std::string case_text(const CaseReport& report, const Caps& caps) {
 }
 
 std::string summary_text(const std::vector<CaseReport>& reports) {
-    size_t width = 4, failed = 0;
+    size_t width = 4, failed = 0, unsupported = 0;
     for (const CaseReport& report : reports) width = std::max(width, one_line(report.path).size());
-    std::string text = format("%-*s  result  %12s  worst error\n", static_cast<int>(width), "case", "device time");
+    std::string text = format("%-*s  result      %12s  worst error\n", static_cast<int>(width), "case", "device time");
     for (const CaseReport& report : reports) {
         failed += !report.passed();
-        text += format("%-*s  %-6s  %12s", static_cast<int>(width), one_line(report.path).c_str(), report.verdict(),
-                       time_text(report.device_us).c_str());
+        unsupported += !report.unsupported.empty();
+        text += format("%-*s  %-10s  %12s", static_cast<int>(width), one_line(report.path).c_str(), report.verdict(),
+                       report.unsupported.empty() ? time_text(report.device_us).c_str() : "");
         if (const OutputReport* worst = report.worst())
             text += format("  %.3g (%s, tolerance %.3g)", worst->error, worst->name.c_str(), worst->tolerance);
         text += "\n";
     }
-    return text + format("%zu cases, %zu failed\n", reports.size(), failed);
+    return text + format("%zu cases, %zu failed", reports.size(), failed) +
+           (unsupported ? format(", %zu could not run\n", unsupported) : "\n");
 }
 
 }  // namespace scandium::program

@@ -31,6 +31,7 @@ struct OutputReport {
 
 struct CaseReport {
     std::string path, op, summary;
+    std::string unsupported;  // why the device cannot run it as asked; then nothing below is filled in
     MemoryAccess access = MemoryAccess::automatic;
     uint64_t workspace = 0;  // bytes
     uint32_t repeats = 0;

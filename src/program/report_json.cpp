@@ -36,9 +36,11 @@ public:
     template <class T>
     void numbers(const char* key, const T& values) {
         writer_.Key(key);
+        writer_.SetFormatOptions(rapidjson::kFormatSingleLineArray);
         writer_.StartArray();
         for (uint64_t value : values) writer_.Uint64(value);
         writer_.EndArray();
+        writer_.SetFormatOptions(rapidjson::kFormatDefault);
     }
     template <class F>
     void object(const char* key, F fill) {
@@ -146,6 +148,8 @@ void write_case(Json& json, const CaseReport& report) {
     json.text("case", report.path);
     json.text("op", report.op);
     json.text("summary", report.summary);
+    json.text("result", report.verdict());
+    if (!report.unsupported.empty()) return json.text("reason", report.unsupported);
     json.text("access", to_string(report.access));
     json.number("workspace_bytes", report.workspace);
     json.number("repeats", report.repeats);
@@ -154,7 +158,6 @@ void write_case(Json& json, const CaseReport& report) {
     json.real("host_us", report.host_us);
     json.objects("outputs", report.outputs, [&](const OutputReport& output) { write_output(json, output); });
     json.number("validation_messages", report.validation_messages);
-    json.text("result", report.verdict());
 }
 
 }  // namespace

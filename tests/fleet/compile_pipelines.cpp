@@ -83,10 +83,27 @@ SsdScan declare(Graph* graph, const Case& c) {
     return op;
 }
 
-// A variant that needs nothing, or nothing that this device lacks, has no excuse.
-bool must_compile(const Caps& caps, Variant variant) {
-    if (variant == Variant::scalar) return true;
-    return variant == Variant::subgroup && caps.subgroup_arithmetic && caps.subgroup_shuffle;
+bool has_matrix_shape(const Caps& caps, DType type) {
+    for (uint32_t i = 0; i < caps.cooperative_matrix_count; ++i) {
+        const CooperativeMatrixShape& shape = caps.cooperative_matrices[i];
+        if (shape.a == type && shape.b == type && shape.c == DType::f32 && shape.result == DType::f32) return true;
+    }
+    return false;
+}
+
+// Whether the device has what the variant is made for, so that leaving it out would be a fault.
+bool must_compile(const Caps& caps, Variant variant, DType io) {
+    if (variant == Variant::subgroup)
+        return caps.subgroup_arithmetic && caps.subgroup_shuffle && caps.subgroup_size >= 4 && caps.features.compute_full_subgroups;
+    if (variant == Variant::coopmat)
+        return io == DType::f16 && caps.features.cooperative_matrix && caps.features.shader_float16 && has_matrix_shape(caps, io) &&
+               !caps.bug_cooperative_matrix_crash;
+    return true;
+}
+
+// Matrix units take 16-bit operands, and only the chunked algorithm has products.
+bool makes_sense(const Case& c, SsdAlgorithm algorithm, Variant variant) {
+    return variant != Variant::coopmat || (c.io != DType::f32 && algorithm == SsdAlgorithm::chunked);
 }
 
 struct Tester {
@@ -119,12 +136,12 @@ struct Tester {
         message.clear();
         Plan* plan = nullptr;
         Result result = make_plan(c, algorithm, variant, access, &plan);
-        if (result == Result::ok) result = report.add_pipelines(plan, &row);
+        if (result == Result::ok) result = report.add_pipelines(plan, variant, &row);
         destroy_plan(plan);
-        row.reason = message;
-        if (result == Result::ok)
+        if (result != Result::ok) row.reason = message;
+        if (result == Result::ok && row.has_variant)
             row.status = PlanRow::compiled;
-        else if (result == Result::unsupported && !must_compile(caps(), variant))
+        else if ((result == Result::ok || result == Result::unsupported) && !must_compile(caps(), variant, c.io))
             row.status = PlanRow::skipped;
         else
             row.status = PlanRow::failed;
@@ -137,8 +154,8 @@ struct Tester {
             for (SsdAlgorithm algorithm : {SsdAlgorithm::chunked, SsdAlgorithm::recurrent})
                 for (Variant variant : {Variant::scalar, Variant::subgroup, Variant::coopmat})
                     for (MemoryAccess access : {MemoryAccess::address, MemoryAccess::descriptor}) {
-                        if (access == MemoryAccess::address && !caps().features.buffer_device_address) continue;
-                        compile(c, algorithm, variant, access);
+                        const bool reachable = access != MemoryAccess::address || caps().features.buffer_device_address;
+                        if (reachable && makes_sense(c, algorithm, variant)) compile(c, algorithm, variant, access);
                     }
     }
 };

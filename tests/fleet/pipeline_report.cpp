@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <cstring>
 #include <fstream>
 #include <set>
+#include <string_view>
 
 using namespace scandium;
 
@@ -40,6 +42,8 @@ std::string quoted(const std::string& text) {
 
 // A driver may give several executables for one pipeline: the largest of each figure counts.
 void keep_largest(void* user, const char* name, double value) {
+    const std::string_view text = name;
+    if (text.size() >= 4 && text.substr(text.size() - 4) == "hash") return;  // says nothing of cost and fits no double
     auto [entry, added] = static_cast<Statistics*>(user)->emplace(name, value);
     if (!added) entry->second = std::max(entry->second, value);
 }
@@ -53,12 +57,15 @@ void PlanRow::print() const {
         std::printf("%s: %s\n", word(status), reason.c_str());
 }
 
-Result PipelineReport::add_pipelines(const Plan* plan, PlanRow* row) {
+Result PipelineReport::add_pipelines(const Plan* plan, Variant variant, PlanRow* row) {
+    const std::string excuse = std::string("no ") + to_string(variant);
     std::set<VkPipeline> seen;
     for (uint32_t i = 0; i < dispatch_count(plan); ++i) {
         DispatchInfo info;
         Result result = describe(plan, i, &info);
         if (result != Result::ok) return result;
+        row->has_variant |= info.variant == variant;
+        if (!std::strncmp(info.reason, excuse.c_str(), excuse.size())) row->reason = info.reason;
         if (!seen.insert(info.pipeline).second) continue;
         KernelKey key{info.kernel, to_string(info.variant), info.local_size, info.subgroup_size, info.shared_memory, {}};
         result = pipeline_statistics(plan, i, keep_largest, &key.statistics);

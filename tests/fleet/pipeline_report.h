@@ -14,6 +14,7 @@ struct PlanRow {
     std::string name, reason;
     Status status = failed;
     uint32_t pipelines = 0;
+    bool has_variant = false;  // a kernel of the variant that was asked for is among them
 
     void print() const;
 };
@@ -36,8 +37,9 @@ struct PipelineReport {
     std::vector<PlanRow> plans;
     std::map<KernelKey, uint32_t> kernels;  // and how many pipelines are like it
 
-    // Adds what `plan` consists of; row->pipelines counts its pipelines.
-    scandium::Result add_pipelines(const scandium::Plan* plan, PlanRow* row);
+    // Adds what `plan` consists of and fills in the row. A plan without any kernel of the variant that was asked for
+    // leaves the library's reason for it in row->reason.
+    scandium::Result add_pipelines(const scandium::Plan* plan, scandium::Variant variant, PlanRow* row);
     size_t count(PlanRow::Status status) const;
     size_t pipeline_count() const;
     void print(const scandium::Caps& caps) const;

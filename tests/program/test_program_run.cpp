@@ -199,6 +199,19 @@ TEST_CASE("a device that is not there is said to be missing") {
     }
 }
 
+TEST_CASE("what the device cannot run is said, and the other cases run") {
+    need_device();
+    // Matrix units would round f32 inputs, so no device is asked to.
+    const Outcome one = run_program({"run", reference_case("ssd_basic"), "--check", "--variant", "coopmat"});
+    INFO(one.out << one.err);
+    CHECK(one.code == 3);
+    CHECK(one.error_lines() == 1);
+    CHECK_THAT(one.err, ContainsSubstring("coopmat"));
+    const Outcome two = run_program({"run", reference_case("ssd_basic"), reference_case("ssd_one_token"), "--variant", "coopmat"});
+    CHECK(two.code == 3);
+    CHECK_THAT(two.out, ContainsSubstring("2 cases, 0 failed, 2 could not run"));
+}
+
 TEST_CASE("algorithm, memory access and chunk size can be forced") {
     need_device();
     const std::string path = reference_case("ssd_all_options");

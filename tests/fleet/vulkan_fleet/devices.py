@@ -13,8 +13,9 @@ QEMU = OWN / "qemu-aarch64"
 class Device:
     """One device: a driver, and for the compile-only ones the kernel stub that is preloaded under it."""
 
-    def __init__(self, name, what, icd, stub=None, arm64=False, part="setup", **env):
+    def __init__(self, name, what, icd, stub=None, arm64=False, part="setup", vulkan10=False, **env):
         self.name, self.what, self.arm64, self.part, self.env = name, what, arm64, part, env
+        self.vulkan10 = vulkan10  # it offers no more than Vulkan 1.0, so that Scandium does not serve it
         self.icd = Path(f"{ARM_ROOT}{icd}") if arm64 else icd
         self.stub = stub
         self.executes = stub is None
@@ -66,7 +67,8 @@ def _from_packages():
     ):
         yield Device(gpu, "AMD " + what, ICD / "radeon_icd.json", _stub("amdgpu"), AMDGPU_GPU_ID=gpu)
     for gpu in (618, 630, 660, 702, 730, 740, 750, 810, 830):
-        yield Device(f"adreno{gpu}", f"Qualcomm Adreno {gpu}", ICD / "freedreno_icd.json", _stub("freedreno"), FD_GPU_ID=str(gpu))
+        yield Device(f"adreno{gpu}", f"Qualcomm Adreno {gpu}", ICD / "freedreno_icd.json", _stub("freedreno"), vulkan10=gpu == 702,
+                     FD_GPU_ID=str(gpu))
     yield Device("apple-m1", "Apple M1", ICD / "asahi_icd.json", _stub("asahi"))
     for name, chipset, what in (
         ("kepler", "f0", "GK110"), ("maxwell", "124", "GM204"), ("pascal", "132", "GP102"), ("volta", "140", "GV100"),
@@ -91,7 +93,7 @@ def _arm64():
     part = "setup --arm64"
     for name, gpu in (("g52", "7212"), ("g310", "ac74"), ("g610", "a867")):
         yield Device("mali-" + name, "Arm Mali-" + name.upper(), ICD / "panfrost_icd.json", _stub("panfrost", ARM_LIB), arm64=True,
-                     part=part, PAN_GPU_ID=gpu, PAN_I_WANT_A_BROKEN_VULKAN_DRIVER="1")
+                     part=part, vulkan10=name == "g52", PAN_GPU_ID=gpu, PAN_I_WANT_A_BROKEN_VULKAN_DRIVER="1")
     yield Device("powervr-bxs", "PowerVR BXS-4-64", ICD / "powervr_mesa_icd.json", _stub("powervr", ARM_LIB), arm64=True,
                  part=part, PVR_I_WANT_A_BROKEN_VULKAN_DRIVER="1")
 

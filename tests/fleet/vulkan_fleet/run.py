@@ -65,6 +65,8 @@ def run_one(device, cmd, options):
     try:
         output, _ = child.communicate(timeout=options.timeout)
         status = {0: "PASS", SKIPPED: "SKIP"}.get(child.returncode, "FAIL")
+        if status == "SKIP" and options.strict and not device.vulkan10:
+            status = "FAIL"
         detail = signal.Signals(-child.returncode).name if child.returncode < 0 else f"exit {child.returncode}"
     except subprocess.TimeoutExpired:
         os.killpg(child.pid, signal.SIGKILL)
