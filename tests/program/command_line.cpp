@@ -25,8 +25,8 @@ size_t Outcome::error_lines() const { return static_cast<size_t>(std::count(err.
 Outcome run_program(const std::vector<std::string>& arguments) {
     const TempFolder folder;
     std::string command = shell_word(SCANDIUM_PROGRAM);
-    for (const std::string& argument : arguments) command += " " + shell_word(argument);
-    command += " >" + shell_word(folder.path("out")) + " 2>" + shell_word(folder.path("err"));
+    for (const std::string& argument : arguments) command.append(" ").append(shell_word(argument));
+    command.append(" >").append(shell_word(folder.path("out"))).append(" 2>").append(shell_word(folder.path("err")));
     const int status = std::system(command.c_str());
     Outcome outcome;
     outcome.code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);

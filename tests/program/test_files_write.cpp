@@ -37,7 +37,7 @@ TEST_CASE("every tensor is aligned to its elements") {
     for (size_t name_length = 1; name_length <= 8; ++name_length) {
         const SafetensorsTensor tensors[] = {{"a", ElementType::u8, {3}, std::span(data).first(3)},
                                              {std::string(name_length, 'b'), ElementType::f16, {3}, std::span(data).first(6)},
-                                             {"c" + std::string(name_length, 'b'), ElementType::f32, {1}, std::span(data).first(4)},
+                                             {std::string(name_length, 'b') + "c", ElementType::f32, {1}, std::span(data).first(4)},
                                              {"z", ElementType::i64, {2}, std::span(data).first(16)}};
         write_safetensors(path, tensors, {});
         CHECK(static_cast<unsigned char>(read_bytes(path)[0]) % 8 == 0);
