@@ -30,7 +30,8 @@ struct Context {
     VkCommandPool command_pool = VK_NULL_HANDLE;
     VkCommandBuffer commands = VK_NULL_HANDLE;
     VkFence fence = VK_NULL_HANDLE;
-    Buffer staging;  // made when first needed
+    Buffer staging;     // made when first needed
+    bool lost = false;  // nothing can be submitted any more
 
     const Diagnostics& diagnostics() const { return instance.diagnostics; }
 };

@@ -55,9 +55,15 @@ void record_repeats(Context* context, const Plan* plan, const Bindings* bindings
     }
 }
 
+Result submission_failed(Context* context, VkResult vk, const char* call) {
+    if (vk == VK_ERROR_DEVICE_LOST) context->lost = true;
+    return context->diagnostics().fail_vk(vk, call);
+}
+
 }  // namespace
 
 Result begin_commands(Context* context) {
+    if (context->lost) return context->diagnostics().fail(Result::device_lost, "the device was lost before");
     VkCommandBufferBeginInfo info{};
     info.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO;
     info.flags = VK_COMMAND_BUFFER_USAGE_ONE_TIME_SUBMIT_BIT;
@@ -77,9 +83,9 @@ Result submit_and_wait(Context* context) {
     info.commandBufferCount = 1;
     info.pCommandBuffers = &context->commands;
     vk = api.vkQueueSubmit(context->queue, 1, &info, context->fence);
-    if (vk != VK_SUCCESS) return context->diagnostics().fail_vk(vk, "vkQueueSubmit");
+    if (vk != VK_SUCCESS) return submission_failed(context, vk, "vkQueueSubmit");
     vk = api.vkWaitForFences(context->handle, 1, &context->fence, VK_TRUE, UINT64_MAX);
-    if (vk != VK_SUCCESS) return context->diagnostics().fail_vk(vk, "vkWaitForFences");
+    if (vk != VK_SUCCESS) return submission_failed(context, vk, "vkWaitForFences");
     vk = api.vkResetFences(context->handle, 1, &context->fence);
     return vk == VK_SUCCESS ? Result::ok : context->diagnostics().fail_vk(vk, "vkResetFences");
 }
