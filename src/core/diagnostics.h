@@ -5,7 +5,7 @@
 
 namespace scandium {
 
-struct Diagnostics {
+struct SCANDIUM_API Diagnostics {  // exported for src/context/, a library of its own
     DiagnosticsCallback callback = nullptr;
     void* user = nullptr;
 

@@ -64,7 +64,7 @@ struct Dispatch {
     Flavour flavour{};
     Variant variant = Variant::scalar;
     const char* name = "";    // static
-    char reason[120] = {};    // why this variant
+    char reason[240] = {};    // why this variant
     uint32_t argument_count = 0;
     Argument arguments[kMaxArguments];
     uint32_t spec_count = 0;

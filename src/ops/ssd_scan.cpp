@@ -3,6 +3,8 @@
 #include "scandium/ops/ssd_scan.h"
 
 #include <cmath>
+#include <cstdio>
+#include <cstring>
 #include <initializer_list>
 #include <cstring>
 
@@ -252,15 +254,22 @@ private:
         return Result::ok;
     }
 
+    // A stage knows why it has its variant; why it runs at all is the algorithm's reason.
+    Result append(Dispatch dispatch) {
+        const size_t length = std::strlen(dispatch.reason);
+        std::snprintf(dispatch.reason + length, sizeof dispatch.reason - length, " (%s)", choice_.reason);
+        return graph_.append(dispatch);
+    }
+
     Result append_stages(const SsdSlice& slice) {
-        if (!chunked_) return graph_.append(ssd_recurrent(slice, choice_));
+        if (!chunked_) return append(ssd_recurrent(slice, choice_));
         if (problem_.packing == Packing::seq_idx)
-            if (Result r = graph_.append(ssd_sequence_starts(slice)); r != Result::ok) return r;
+            if (Result r = append(ssd_sequence_starts(slice)); r != Result::ok) return r;
         if (problem_.packing != Packing::none)
-            if (Result r = graph_.append(ssd_chunk_table(slice, choice_)); r != Result::ok) return r;
+            if (Result r = append(ssd_chunk_table(slice, choice_)); r != Result::ok) return r;
         // chunk_cumsum and bmm_chunk need nothing of each other: no barrier stands between them.
         for (const auto stage : {ssd_chunk_cumsum, ssd_bmm_chunk, ssd_chunk_state, ssd_state_passing, ssd_chunk_scan})
-            if (Result r = graph_.append(stage(slice, choice_)); r != Result::ok) return r;
+            if (Result r = append(stage(slice, choice_)); r != Result::ok) return r;
         return Result::ok;
     }
 
