@@ -1,0 +1,167 @@
+#!/usr/bin/env python3
+"""Plants one-line faults in a copy of the shaders, one at a time, and checks that the tests named beside each find it.
+
+    mutants.py SOURCE BUILD [--quick] [--only NAME...] [--list]
+
+The copy lies in BUILD with a build of its own (a shared library, so that a fault rebuilds nothing else). Exits with 1 if
+a fault survives, if a fault no longer fits the shader that it was written for, or if a test fails without any fault.
+"""
+import argparse
+import dataclasses
+import os
+import pathlib
+import shutil
+import subprocess
+import sys
+import time
+
+CATCH_TESTS_FAILED = 42
+
+
+@dataclasses.dataclass
+class Mutant:
+    name: str
+    file: str  # under shaders/
+    old: str  # occurs exactly once
+    new: str
+    tests: list  # names of tests; each must fail
+    environment: dict = dataclasses.field(default_factory=dict)
+    quick: bool = False
+
+
+MUTANTS = [
+    Mutant("state not carried from chunk to chunk", "ssd_state_passing.comp",
+           "state = state * decay(total[i]) + added[i];", "state = added[i];",
+           ["chunked and recurrent agree", "the state at each chunk boundary"], quick=True),
+    Mutant("state not carried from token to token", "ssd_recurrent.comp",
+           "state[r * COLUMNS + j] * keep + scaled[r] * b_n", "scaled[r] * b_n", ["chunked and recurrent agree"]),
+    Mutant("causal mask off by one", "ssd_chunk_scan.comp", "return k <= t ?", "return k < t ?",
+           ["any number of tokens"], quick=True),
+    Mutant("output zero", "ssd_chunk_scan.comp", "y_store(base_y + t * y_s1 + p * y_s3, out_value);",
+           "y_store(base_y + t * y_s1 + p * y_s3, 0.0);", ["any number of tokens"], quick=True),
+    Mutant("wrong group", "ssd_chunk_state.comp", "h / HEADS_PER_GROUP * B_s2", "0 * B_s2", ["heads in groups"], quick=True),
+    Mutant("tail of the product skipped", "ssd_chunk_scan.comp", "min(count, t0 + TILE_M)", "min(count, t0 + TILE_M) / TILE_K * TILE_K",
+           ["any number of tokens"], quick=True),
+    Mutant("last, partial chunk skipped", "lib/ssd_chunk.glsl", "(push.header[HEADER_TOKENS] + CHUNK_SIZE - 1) / CHUNK_SIZE",
+           "push.header[HEADER_TOKENS] / CHUNK_SIZE", ["any number of tokens"]),
+    Mutant("barrier dropped before tiles are read", "lib/product_scalar.glsl", "        barrier();  // the tiles are complete\n", "",
+           ["any number of tokens"]),
+    Mutant("barrier dropped before a block's steps are read", "ssd_recurrent.comp", "    barrier();  // the block is complete\n", "",
+           ["any number of tokens"], quick=True),
+    Mutant("initial_states ignored", "ssd_state_passing.comp", "return initial_states_load(row * initial_states_s0 + at);",
+           "return 0.0;", ["each option alone"]),
+    Mutant("D of another head", "ssd_recurrent.comp", "D_load(at.h * D_s0 + p * D_s1)", "D_load(p * D_s1)", ["each option alone"]),
+    Mutant("dt_max ignored", "lib/ssd_dt.glsl", "clamp(DT_SOFTPLUS ? softplus(v) : v, DT_MIN, DT_MAX)",
+           "max(DT_SOFTPLUS ? softplus(v) : v, DT_MIN)", ["a huge dt is held by dt_max, with and without softplus"]),
+    Mutant("sum not carried from subgroup to subgroup", "ssd_chunk_cumsum.comp",
+           "carry = subgroupShuffle(sum, gl_SubgroupSize - 1);", "carry = 0.0;", ["any number of tokens"]),
+    Mutant("bf16 truncated", "lib/floats.glsl", "return (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16;", "return bits >> 16;",
+           ["rounding to 16 bits is to nearest even"]),
+    Mutant("sequence goes on into the next, by chunks", "ssd_state_passing.comp", "if (chunk.starts) state =",
+           "if (false) state =", ["sequences packed with seq_idx give what each gives alone, bit for bit"]),
+    Mutant("sequence goes on into the next, by tokens", "ssd_recurrent.comp", "|| restart_of[i] == 0) return;", "|| true) return;",
+           ["sequences packed with seq_idx give what each gives alone, bit for bit"]),
+    Mutant("y written past headdim", "ssd_recurrent.comp", "    if (p >= HEADDIM) return;\n", "", ["any headdim"]),
+    Mutant("half of a word not cleared before it is set", "lib/tensor.glsl",
+           "        atomicAnd(HALF_WORD(NAME, at >> 1), ~(0xffffu << shift));             \\\n", "",
+           ["x, B, C, z and y in each type"], environment={"SCANDIUM_TEST_FEATURES": "none"}),
+]
+
+
+def run(command, **options):
+    return subprocess.run([str(part) for part in command], text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **options)
+
+
+def must(command, what):
+    done = run(command)
+    if done.returncode != 0:
+        sys.exit(f"mutants: {what} failed:\n{done.stdout}")
+
+
+def prepare(source, build):
+    """A tree like the project's, but with shaders of its own; returns it and the folder of its build."""
+    tree, out = build / "tree", build / "build"
+    tree.mkdir(parents=True, exist_ok=True)
+    for entry in ("CMakeLists.txt", "cmake", "include", "src", "tests"):
+        link = tree / entry
+        if not link.is_symlink():
+            link.symlink_to(source / entry)
+    restore(source, tree)
+    must(["cmake", "-S", tree, "-B", out, "-G", "Ninja", "-DBUILD_SHARED_LIBS=ON", "-DCMAKE_BUILD_TYPE=None",
+          "-DSCANDIUM_BUILD_PROGRAM=OFF", "-DSCANDIUM_BUILD_SAMPLES=OFF"], "configuring")
+    must(["cmake", "--build", out, "--target", "scandium_ops_tests"], "building without faults")
+    return tree, out
+
+
+def restore(source, tree):
+    """Makes the shaders what they are in `source`, touching only files that differ, so that little is compiled again."""
+    for path in sorted((source / "shaders").rglob("*")):
+        copy = tree / "shaders" / path.relative_to(source / "shaders")
+        if path.is_file() and (not copy.exists() or copy.read_bytes() != path.read_bytes()):
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(path, copy)
+
+
+def plant(mutant, tree):
+    path = tree / "shaders" / mutant.file
+    text = path.read_text()
+    if text.count(mutant.old) != 1:
+        sys.exit(f"mutants: '{mutant.name}' does not fit {mutant.file}, which has its line {text.count(mutant.old)} times")
+    path.write_text(text.replace(mutant.old, mutant.new))
+
+
+def test(out, name, environment):
+    """'passed', 'failed', or what else happened."""
+    # A comma would separate two tests.
+    done = run([out / "tests" / "scandium_ops_tests", name.replace(",", "\\,")], env={**os.environ, **environment}, timeout=300)
+    if done.returncode == 0:
+        return "passed", done.stdout
+    if done.returncode == 77:
+        return "skipped", done.stdout
+    if done.returncode == CATCH_TESTS_FAILED or done.returncode < 0:
+        return "failed", done.stdout
+    return f"ended with {done.returncode}", done.stdout
+
+
+def check_clean(mutants, out):
+    for name, environment in sorted({(name, tuple(m.environment.items())) for m in mutants for name in m.tests}):
+        state, output = test(out, name, dict(environment))
+        if state == "skipped":
+            print("skipped:", output.strip().splitlines()[-1])
+            sys.exit(77)
+        if state != "passed":
+            sys.exit(f"mutants: '{name}' {state} without any fault:\n{output}")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("source", type=pathlib.Path)
+    parser.add_argument("build", type=pathlib.Path)
+    parser.add_argument("--quick", action="store_true", help="a few faults that are quick to build")
+    parser.add_argument("--only", nargs="+", default=[], metavar="NAME")
+    parser.add_argument("--list", action="store_true")
+    options = parser.parse_args()
+    chosen = [m for m in MUTANTS if (m.quick or not options.quick) and (not options.only or m.name in options.only)]
+    if options.list or not chosen:
+        print("\n".join(m.name for m in MUTANTS))
+        return 0 if options.list else 1
+    source, build = options.source.resolve(), options.build.resolve()
+    tree, out = prepare(source, build)
+    check_clean(chosen, out)
+    survived = 0
+    for mutant in chosen:
+        began = time.monotonic()
+        plant(mutant, tree)
+        must(["cmake", "--build", out, "--target", "scandium_ops_tests"], f"building with '{mutant.name}'")
+        states = [(name, test(out, name, mutant.environment)[0]) for name in mutant.tests]
+        restore(source, tree)
+        found = all(state == "failed" for _, state in states)
+        survived += not found
+        print(f"{'found   ' if found else 'SURVIVED'} {mutant.name} ({mutant.file}, {time.monotonic() - began:.0f} s): "
+              + "; ".join(f"'{name}' {state}" for name, state in states), flush=True)
+    print(f"{len(chosen)} faults planted, {len(chosen) - survived} found")
+    return 1 if survived else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
