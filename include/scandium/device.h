@@ -20,7 +20,7 @@ struct Features {
     bool subgroup_size_control = false;        // subgroupSizeControl
     bool compute_full_subgroups = false;       // computeFullSubgroups
     bool vulkan_memory_model = false;          // vulkanMemoryModel and vulkanMemoryModelDeviceScope
-    bool cooperative_matrix = false;           // cooperativeMatrix
+    bool cooperative_matrix = false;           // cooperativeMatrix and maintenance4, which Vulkan 1.3 has in its core
     bool bfloat16_cooperative_matrix = false;  // shaderBFloat16Type and shaderBFloat16CooperativeMatrix
     bool pipeline_executable_info = false;     // pipelineExecutableInfo: for pipeline_statistics() only
 };
@@ -45,6 +45,7 @@ struct FeatureChain {
     VkPhysicalDeviceBufferDeviceAddressFeatures address;
     VkPhysicalDeviceSubgroupSizeControlFeatures subgroup_size;
     VkPhysicalDeviceVulkanMemoryModelFeatures memory_model;
+    VkPhysicalDeviceMaintenance4Features maintenance4;
     VkPhysicalDeviceCooperativeMatrixFeaturesKHR cooperative_matrix;
     VkPhysicalDevicePipelineExecutablePropertiesFeaturesKHR executable;
     struct {  // VkPhysicalDeviceShaderBfloat16FeaturesKHR, which headers older than 1.4.311 lack

@@ -46,7 +46,7 @@ Result check_binding(const Plan& plan, const Binding& binding, size_t index, Arr
     if (view.buffer) return diagnostics.fail(Result::invalid_argument, "create_bindings: tensor %s is bound twice", tensor.name);
     char name[48];
     std::snprintf(name, sizeof name, "tensor %s", tensor.name);
-    if (Result result = check_view(diagnostics, name, binding.view, tensor.bytes, 4); result != Result::ok) return result;
+    if (Result result = check_view(diagnostics, name, binding.view, tensor.bytes, tensor.alignment); result != Result::ok) return result;
     view = binding.view;
     view.size = tensor.bytes;
     return Result::ok;

@@ -6,9 +6,9 @@
 namespace scandium {
 namespace {
 
-constexpr uint32_t kConstantsPerTensor = SPEC_TENSOR_STRIDE + kMaxRank;
+constexpr uint32_t kConstantsPerTensor = SPEC_TENSOR_VECTOR + 1;
 constexpr uint32_t kMaxConstants = 2 + kMaxSpecConstants + kMaxArguments * kConstantsPerTensor;
-static_assert(kConstantsPerTensor <= SPEC_TENSOR_STEP, "ids of one tensor must not reach those of the next");
+static_assert(SPEC_TENSOR_STRIDE + kMaxRank <= SPEC_TENSOR_VECTOR && kConstantsPerTensor <= SPEC_TENSOR_STEP, "ids of one tensor must not reach those of the next");
 
 // Everything that a pipeline is made from: dispatches with equal recipes share one.
 struct Recipe {
@@ -37,7 +37,7 @@ uint32_t stride_constant(const View& view, uint32_t axis) {
     return uint32_t(view.stride[axis]);
 }
 
-void add_tensor_constants(const ScheduledDispatch& scheduled, uint32_t argument, Recipe* recipe) {
+void add_tensor_constants(const Plan& plan, const ScheduledDispatch& scheduled, uint32_t argument, Recipe* recipe) {
     const View& view = scheduled.dispatch.arguments[argument].view;
     const bool present = view.tensor != kNoTensor;
     const uint32_t id = SPEC_TENSOR + argument * SPEC_TENSOR_STEP;
@@ -45,6 +45,7 @@ void add_tensor_constants(const ScheduledDispatch& scheduled, uint32_t argument,
     recipe->constant(id + SPEC_TENSOR_SLOT, scheduled.slot[argument]);
     for (uint32_t axis = 0; axis < kMaxRank; ++axis)
         recipe->constant(id + SPEC_TENSOR_STRIDE + axis, present ? stride_constant(view, axis) : 0);
+    recipe->constant(id + SPEC_TENSOR_VECTOR, present ? vector_width(plan.schedule.tensors[view.tensor], view) : 1);
 }
 
 Result make_recipe(const Plan& plan, const ScheduledDispatch& scheduled, Recipe* recipe) {
@@ -60,7 +61,7 @@ Result make_recipe(const Plan& plan, const ScheduledDispatch& scheduled, Recipe*
     recipe->constant(SPEC_LOCAL_SIZE, dispatch.local_size);
     recipe->constant(SPEC_SUBGROUP_SIZE, dispatch.subgroup_size ? dispatch.subgroup_size : device.caps.subgroup_size);
     for (uint32_t i = 0; i < dispatch.spec_count; ++i) recipe->constant(dispatch.specs[i].id, dispatch.specs[i].value);
-    for (uint32_t i = 0; i < kMaxArguments; ++i) add_tensor_constants(scheduled, i, recipe);
+    for (uint32_t i = 0; i < kMaxArguments; ++i) add_tensor_constants(plan, scheduled, i, recipe);
     return Result::ok;
 }
 

@@ -99,6 +99,7 @@ Features query_features(const InstanceApi& api, VkPhysicalDevice physical_device
         chain.add(&found.subgroup_size, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES);
     if (offer.has(VK_API_VERSION_1_2, VK_KHR_VULKAN_MEMORY_MODEL_EXTENSION_NAME))
         chain.add(&found.memory_model, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_MEMORY_MODEL_FEATURES);
+    if (offer.version >= VK_API_VERSION_1_3) chain.add(&found.maintenance4, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MAINTENANCE_4_FEATURES);
     if (offer.lists(VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME))
         chain.add(&found.cooperative_matrix, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_KHR);
     if (offer.lists(VK_KHR_PIPELINE_EXECUTABLE_PROPERTIES_EXTENSION_NAME))
@@ -114,9 +115,10 @@ Features query_features(const InstanceApi& api, VkPhysicalDevice physical_device
     features.compute_full_subgroups = found.subgroup_size.computeFullSubgroups;
     // With the memory model on, atomics of device scope, which kernels of the 32-bit back ends have, need its second bit.
     features.vulkan_memory_model = found.memory_model.vulkanMemoryModel && found.memory_model.vulkanMemoryModelDeviceScope;
-    // Those kernels are SPIR-V 1.6, which Vulkan 1.3 brings, and in the Vulkan memory model.
+    // Those kernels are in the Vulkan memory model and SPIR-V 1.6, which Vulkan 1.3 brings; there, a workgroup size
+    // that is a specialization constant needs maintenance4.
     features.cooperative_matrix =
-        found.cooperative_matrix.cooperativeMatrix && features.vulkan_memory_model && offer.version >= VK_API_VERSION_1_3;
+        found.cooperative_matrix.cooperativeMatrix && features.vulkan_memory_model && found.maintenance4.maintenance4;
     features.bfloat16_cooperative_matrix = features.cooperative_matrix && found.bfloat16.type && found.bfloat16.cooperative_matrix;
     features.pipeline_executable_info = found.executable.pipelineExecutableInfo;
     return features;
@@ -275,6 +277,7 @@ void* fill_feature_chain(const Features& features, FeatureChain* out, void* next
     out->subgroup_size.computeFullSubgroups = features.compute_full_subgroups;
     out->memory_model.vulkanMemoryModel = features.vulkan_memory_model;
     out->memory_model.vulkanMemoryModelDeviceScope = features.vulkan_memory_model;
+    out->maintenance4.maintenance4 = features.cooperative_matrix;
     out->cooperative_matrix.cooperativeMatrix = features.cooperative_matrix;
     out->executable.pipelineExecutableInfo = features.pipeline_executable_info;
     out->bfloat16.type = features.bfloat16_cooperative_matrix;
@@ -287,7 +290,10 @@ void* fill_feature_chain(const Features& features, FeatureChain* out, void* next
     if (features.subgroup_size_control || features.compute_full_subgroups)
         chain.add(&out->subgroup_size, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES);
     if (features.vulkan_memory_model) chain.add(&out->memory_model, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_MEMORY_MODEL_FEATURES);
-    if (features.cooperative_matrix) chain.add(&out->cooperative_matrix, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_KHR);
+    if (features.cooperative_matrix) {
+        chain.add(&out->maintenance4, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MAINTENANCE_4_FEATURES);
+        chain.add(&out->cooperative_matrix, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_KHR);
+    }
     if (features.pipeline_executable_info)
         chain.add(&out->executable, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PIPELINE_EXECUTABLE_PROPERTIES_FEATURES_KHR);
     if (features.bfloat16_cooperative_matrix) chain.add(&out->bfloat16, kStructureTypeBfloat16Features);
