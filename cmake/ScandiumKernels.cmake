@@ -82,7 +82,7 @@ function(scandium_kernels target)
         endif()
         set(name ${op}_${flavour}_${backend})
         add_custom_command(
-          OUTPUT ${out}/${name}.inc
+          OUTPUT ${out}/${name}.unoptimized.spv ${out}/${name}.inc  # ninja heeds a depfile only if it names the first
           COMMAND ${SCANDIUM_GLSLANG} --quiet --target-env ${env} ${flags} -I${shaders}
                   --depfile ${out}/${name}.d -o ${out}/${name}.unoptimized.spv ${shaders}/${op}.comp
           COMMAND ${SCANDIUM_SPIRV_OPT} --target-env=${env} -O --loop-unroll --scalar-replacement=100
