@@ -40,7 +40,9 @@ Comparison compare(DType dtype, std::span<const std::byte> output, DType expecte
         difference += (got - wanted) * (got - wanted);
         norm += wanted * wanted;
     }
-    if (norm > 0)
+    if (result.not_finite)
+        result.error = std::numeric_limits<double>::quiet_NaN();
+    else if (norm > 0)
         result.error = std::sqrt(difference / norm);
     else if (difference > 0)
         result.error = std::numeric_limits<double>::infinity();
