@@ -20,6 +20,7 @@ print_step_times() {
 build_preset() {
     local preset=$1
     shift
+    mkdir -p build
     cmake --preset "$preset" >"build/$preset.configure.log" 2>&1 || {
         cat "build/$preset.configure.log"
         return 1
@@ -27,4 +28,3 @@ build_preset() {
     grep -E '^-- Scandium|[Ww]arning' "build/$preset.configure.log" || true
     cmake --build --preset "$preset" "$@"
 }
-mkdir -p build
