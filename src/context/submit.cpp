@@ -12,6 +12,11 @@ constexpr BarrierScope kReadsAndWrites = {
     VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_TRANSFER_READ_BIT | VK_ACCESS_TRANSFER_WRITE_BIT};
 constexpr BarrierScope kHostReads = {VK_PIPELINE_STAGE_HOST_BIT, VK_ACCESS_HOST_READ_BIT};
 
+Result fail_and_note_loss(Context* context, VkResult vk, const char* call) {
+    if (vk == VK_ERROR_DEVICE_LOST) context->lost = true;
+    return context->diagnostics().fail_vk(vk, call);
+}
+
 // One timestamp before and one after every dispatch of the last repeat.
 struct Timer {
     Context* context = nullptr;
@@ -34,7 +39,7 @@ struct Timer {
         const VkResult vk =
             context->api.vkGetQueryPoolResults(context->handle, pool, 0, stages + 1, ticks.size() * sizeof(uint64_t), ticks.data(),
                                                sizeof(uint64_t), VK_QUERY_RESULT_64_BIT | VK_QUERY_RESULT_WAIT_BIT);
-        if (vk != VK_SUCCESS) return context->diagnostics().fail_vk(vk, "vkGetQueryPoolResults");
+        if (vk != VK_SUCCESS) return fail_and_note_loss(context, vk, "vkGetQueryPoolResults");
         const uint32_t bits = context->timestamp_bits;
         const uint64_t mask = bits < 64 ? (uint64_t(1) << bits) - 1 : ~uint64_t(0);
         const double period = double(device_caps(context->device).timestamp_period);
@@ -53,11 +58,6 @@ void record_repeats(Context* context, const Plan* plan, const Bindings* bindings
         if (i + 1 == options.repeat) record_options.timestamps = timestamps;
         record(context->commands, plan, bindings, record_options);
     }
-}
-
-Result submission_failed(Context* context, VkResult vk, const char* call) {
-    if (vk == VK_ERROR_DEVICE_LOST) context->lost = true;
-    return context->diagnostics().fail_vk(vk, call);
 }
 
 }  // namespace
@@ -83,9 +83,9 @@ Result submit_and_wait(Context* context) {
     info.commandBufferCount = 1;
     info.pCommandBuffers = &context->commands;
     vk = api.vkQueueSubmit(context->queue, 1, &info, context->fence);
-    if (vk != VK_SUCCESS) return submission_failed(context, vk, "vkQueueSubmit");
+    if (vk != VK_SUCCESS) return fail_and_note_loss(context, vk, "vkQueueSubmit");
     vk = api.vkWaitForFences(context->handle, 1, &context->fence, VK_TRUE, UINT64_MAX);
-    if (vk != VK_SUCCESS) return submission_failed(context, vk, "vkWaitForFences");
+    if (vk != VK_SUCCESS) return fail_and_note_loss(context, vk, "vkWaitForFences");
     vk = api.vkResetFences(context->handle, 1, &context->fence);
     return vk == VK_SUCCESS ? Result::ok : context->diagnostics().fail_vk(vk, "vkResetFences");
 }
