@@ -28,6 +28,8 @@ struct TensorDesc {
     uint32_t rank = 0;
     uint64_t shape[kMaxRank] = {};
     uint64_t stride[kMaxRank] = {};
+    uint32_t alignment = 16;  // bytes, a power of two >= 4: what the bound view's offset is a multiple of, and the buffer's
+                              // address too. Less than 16 rules out wide loads.
 };
 
 // access: how its shaders reach memory; `automatic` is `address` where the host enabled it. It stands here because

@@ -73,7 +73,7 @@ struct Span {
 };
 
 // A range of a buffer that the host owns.
-//   offset, size: bytes, multiples of 4.
+//   offset: bytes, a multiple of the tensor's alignment (TensorDesc). size: bytes, a multiple of 4.
 //   The buffer needs VK_BUFFER_USAGE_STORAGE_BUFFER_BIT, and for MemoryAccess::address also
 //   VK_BUFFER_USAGE_SHADER_DEVICE_ADDRESS_BIT.
 struct BufferView {

@@ -12,6 +12,7 @@
 #define SPEC_TENSOR_DTYPE 0     // + 0: a DTYPE_ below; DTYPE_NONE: the argument is absent
 #define SPEC_TENSOR_SLOT 1      // + 1: descriptor slot
 #define SPEC_TENSOR_STRIDE 2    // + 2 to + 6: strides in elements
+#define SPEC_TENSOR_VECTOR 7    // + 7: consecutive elements that one wide access may take: 1, 4 or 8
 
 // Element types, in the order of scandium::DType.
 #define DTYPE_NONE 0

@@ -1,5 +1,6 @@
 // Graphs and their tensors: declaration and checks.
 #include <cstring>
+#include <initializer_list>
 #include <new>
 
 #include "graph/graph_state.h"
@@ -46,6 +47,9 @@ Result check(const Diagnostics& diagnostics, const TensorDesc& desc, Tensor* out
     std::strncpy(tensor.name, name, sizeof tensor.name - 1);
     tensor.dtype = desc.dtype;
     tensor.rank = desc.rank;
+    tensor.alignment = desc.alignment;
+    if (desc.alignment < 4 || (desc.alignment & (desc.alignment - 1)) != 0)
+        return diagnostics.fail(Result::invalid_argument, "tensor %s: alignment %u is not a power of two from 4 up", name, desc.alignment);
     for (uint32_t i = 0; i < desc.rank; ++i) {
         tensor.shape[i] = desc.shape[i];
         tensor.stride[i] = desc.stride[i];
@@ -113,6 +117,16 @@ View Graph::view(TensorId id) const {
     std::memcpy(view.shape, tensor.shape, sizeof view.shape);
     std::memcpy(view.stride, tensor.stride, sizeof view.stride);
     return view;
+}
+
+uint32_t vector_width(const Tensor& tensor, const View& view) {
+    for (uint32_t width : {8u, 4u}) {
+        bool fits = view.rank > 0 && view.stride[view.rank - 1] == 1 && view.offset % width == 0;
+        fits = fits && tensor.alignment >= (width * size_of(view.dtype) < 16 ? width * size_of(view.dtype) : 16);
+        for (uint32_t i = 0; i + 1 < view.rank; ++i) fits = fits && (view.shape[i] == 1 || view.stride[i] % width == 0);
+        if (fits) return width;
+    }
+    return 1;
 }
 
 uint64_t Graph::max_view_bytes() const {

@@ -34,7 +34,7 @@ Result make_schedule(const Graph& graph, bool alias_workspace, Schedule* out) {
     }
     if (!stored) return graph.diagnostics().fail(Result::out_of_host_memory, "create_plan: out of host memory");
     if (out->access == MemoryAccess::descriptor) {
-        out->workspace_alignment = graph.caps().storage_offset_alignment;
+        out->workspace_alignment = graph.caps().storage_offset_alignment > 16 ? graph.caps().storage_offset_alignment : 16;
         if (Result r = stage_operands(graph, out); r != Result::ok) return r;
     } else {
         out->workspace_alignment = 16;  // the widest load of a shader

@@ -20,6 +20,7 @@ uint64_t PlacedTensor::bytes() const {
 
 TensorDesc PlacedTensor::desc() const {
     TensorDesc out;
+    out.alignment = 4;  // GuardedMemory gives no better
     out.name = name.c_str();
     out.dtype = dtype;
     out.rank = uint32_t(shape.size());

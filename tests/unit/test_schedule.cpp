@@ -239,3 +239,26 @@ TEST_CASE("a graph's first failure is what its plan returns") {
     CHECK(add_tensor(p.graph, {"good", DType::f32, 1, {1}, {}}) == kNoTensor);
     CHECK(p.plan() == Result::invalid_argument);
 }
+
+TEST_CASE("wide accesses are only allowed where every row starts at a multiple of them") {
+    Planner p(MemoryAccess::address);
+    const auto width = [&](const TensorDesc& desc, uint64_t first_row = 0, uint64_t first_column = 0) {
+        const TensorId id = add_tensor(p.graph, desc);
+        REQUIRE(id != kNoTensor);
+        const View view = p.graph->view(id).slice(0, first_row, 1).slice(1, first_column, 1);
+        View whole = p.graph->view(id);
+        whole.offset = view.offset;
+        return vector_width(p.graph->tensors[id], whole);
+    };
+    CHECK(width({"t", DType::f32, 2, {4, 16}, {}}) == 8);
+    CHECK(width({"t", DType::f16, 2, {4, 16}, {}}) == 8);
+    CHECK(width({"t", DType::f32, 2, {4, 12}, {}}) == 4);
+    CHECK(width({"t", DType::f32, 2, {4, 6}, {}}) == 1);
+    CHECK(width({"t", DType::f32, 2, {1, 6}, {}}) == 8);              // a single row may be of any length
+    CHECK(width({"t", DType::f32, 2, {4, 8}, {16, 2}}) == 1);         // the last axis is not packed
+    CHECK(width({"t", DType::f32, 2, {4, 6}, {8, 1}}) == 8);          // padded rows
+    CHECK(width({"t", DType::f32, 2, {4, 16}, {}}, 1, 4) == 4);       // a slice that starts inside a row
+    CHECK(width({"t", DType::f32, 2, {4, 16}, {}}, 0, 3) == 1);
+    CHECK(width({"t", DType::f32, 2, {4, 16}, {}, 4}) == 1);          // the host promises too little
+    CHECK(width({"t", DType::f16, 2, {4, 16}, {}, 8}) == 4);
+}
