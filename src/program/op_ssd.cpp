@@ -3,7 +3,7 @@
 #include <limits>
 
 #include "check.h"
-#include "ops.h"
+#include "problem.h"
 #include "text.h"
 
 namespace scandium::program {

@@ -2,12 +2,24 @@
 
 #include "text.h"
 
+// The list: NAME as cases have it under "op", and as in prepare_NAME.
+#define SCANDIUM_PROGRAM_OPS(OP) OP(ssd)
+
 namespace scandium::program {
+
+// Throw FileError.
+#define SCANDIUM_DECLARE(name) void prepare_##name(Problem& problem, const Choices& choices);
+SCANDIUM_PROGRAM_OPS(SCANDIUM_DECLARE)
+
 namespace {
 
-constexpr Op kOps[] = {
-    {"ssd", prepare_ssd},
+struct Op {
+    const char* name;
+    void (*prepare)(Problem& problem, const Choices& choices);
 };
+
+#define SCANDIUM_ENTRY(name) {#name, prepare_##name},
+constexpr Op kOps[] = {SCANDIUM_PROGRAM_OPS(SCANDIUM_ENTRY)};
 
 std::string known_ops() {
     std::string text;
