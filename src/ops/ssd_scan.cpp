@@ -6,7 +6,6 @@
 #include <cstdio>
 #include <cstring>
 #include <initializer_list>
-#include <cstring>
 
 #include "ops/ssd_scan_check.h"
 #include "ops/ssd_stages.h"
@@ -254,10 +253,11 @@ private:
         return Result::ok;
     }
 
-    // A stage knows why it has its variant; why it runs at all is the algorithm's reason.
+    // A stage knows why it has its variant; why the algorithm runs at all is told with the first.
     Result append(Dispatch dispatch) {
         const size_t length = std::strlen(dispatch.reason);
-        std::snprintf(dispatch.reason + length, sizeof dispatch.reason - length, " (%s)", choice_.reason);
+        if (!told_) std::snprintf(dispatch.reason + length, sizeof dispatch.reason - length, " (%s)", choice_.reason);
+        told_ = true;
         return graph_.append(dispatch);
     }
 
@@ -282,6 +282,7 @@ private:
     View transient_[kTransientCount];
     uint32_t heads_per_group_ = 1;
     bool chunked_ = false;
+    bool told_ = false;
 };
 
 }  // namespace

@@ -38,6 +38,10 @@ Result query_addresses(const Plan& plan, const Array<BufferView>& views, Array<V
                                            "create_bindings: the buffer of tensor %s has no address; its usage must include "
                                            "VK_BUFFER_USAGE_SHADER_DEVICE_ADDRESS_BIT",
                                            plan.schedule.tensors[i].name);
+        if (((*out)[i] + views[i].offset) % plan.schedule.tensors[i].alignment != 0)
+            return device.diagnostics.fail(Result::invalid_argument,
+                                           "create_bindings: the address of tensor %s is not a multiple of its alignment %u",
+                                           plan.schedule.tensors[i].name, plan.schedule.tensors[i].alignment);
     }
     return Result::ok;
 }
@@ -75,7 +79,8 @@ struct SlotRange {
 
 Result find_ranges(const Plan& plan, const ScheduledDispatch& scheduled, const Array<BufferView>& views, SlotRange* ranges) {
     const Caps& caps = plan.device->caps;
-    const uint64_t alignment = caps.storage_offset_alignment;
+    // At least that of the widest access, so that an index is as aligned as the memory behind it.
+    const uint64_t alignment = caps.storage_offset_alignment > 16 ? caps.storage_offset_alignment : 16;
     const Dispatch& dispatch = scheduled.dispatch;
     for (uint32_t a = 0; a < dispatch.argument_count; ++a) {
         const View& view = dispatch.arguments[a].view;

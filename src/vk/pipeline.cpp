@@ -8,7 +8,8 @@ namespace {
 
 constexpr uint32_t kConstantsPerTensor = SPEC_TENSOR_VECTOR + 1;
 constexpr uint32_t kMaxConstants = 2 + kMaxSpecConstants + kMaxArguments * kConstantsPerTensor;
-static_assert(SPEC_TENSOR_STRIDE + kMaxRank <= SPEC_TENSOR_VECTOR && kConstantsPerTensor <= SPEC_TENSOR_STEP, "ids of one tensor must not reach those of the next");
+static_assert(SPEC_TENSOR_STRIDE + kMaxRank <= SPEC_TENSOR_VECTOR && kConstantsPerTensor <= SPEC_TENSOR_STEP,
+              "ids of one tensor must not reach those of the next");
 
 // Everything that a pipeline is made from: dispatches with equal recipes share one.
 struct Recipe {

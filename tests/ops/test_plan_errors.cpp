@@ -63,6 +63,9 @@ TEST_CASE("add_tensor: each part of the description") {
                                  Fault{"axis 1", [](TensorDesc& d) { d.shape[1] = 0; }},        //
                                  Fault{"axis 0", [](TensorDesc& d) { d.shape[0] = ~uint64_t(0); }},
                                  Fault{"elements", [](TensorDesc& d) { d.shape[0] = d.shape[1] = uint64_t(1) << 40; }},
+                                 Fault{"alignment", [](TensorDesc& d) { d.alignment = 0; }},   //
+                                 Fault{"alignment", [](TensorDesc& d) { d.alignment = 2; }},   //
+                                 Fault{"alignment", [](TensorDesc& d) { d.alignment = 24; }},  //
                                  Fault{"stride of axis 1", [](TensorDesc& d) { d.stride[0] = 3; }},
                                  Fault{"elements", [](TensorDesc& d) { d.stride[0] = uint64_t(1) << 62, d.stride[1] = 1; }});
     TestDevice& device = TestDevice::get();
@@ -164,6 +167,10 @@ TEST_CASE("create_bindings: each mistake names the tensor") {
         words = "x";
         bound.view_of("x").offset += 2;
     }
+    SECTION("a view begins between multiples of its tensor's alignment") {
+        words = "x";
+        bound.view_of("x").offset += 4;
+    }
     SECTION("an output lies over an input") {
         words = "y";
         bound.view_of("y") = bound.view_of("x");
@@ -173,7 +180,7 @@ TEST_CASE("create_bindings: each mistake names the tensor") {
         BufferView both = bound.buffer(1 << 20);
         bound.view_of("y").buffer = bound.view_of("final_states").buffer = both.buffer;
         bound.view_of("y").offset = 0;
-        bound.view_of("final_states").offset = bound.view_of("y").size - 4;
+        bound.view_of("final_states").offset = bound.view_of("y").size - 16;
     }
     SECTION("the workspace lies over an input") {
         words = "workspace";

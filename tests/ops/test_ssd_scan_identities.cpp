@@ -23,8 +23,7 @@ std::vector<SsdPath> variant_paths() {
 
 // Matrix units take 16-bit operands only.
 void choose_io(SsdCase* c) {
-    if (c->variant == Variant::coopmat)
-        c->with_io(missing({SsdAlgorithm::chunked, Variant::coopmat, c->access}).empty() ? DType::f16 : DType::f32);
+    if (c->variant == Variant::coopmat) c->with_io(matrix_dtype());
 }
 
 std::vector<float> tokens_of(const std::vector<float>& y, const SsdShape& n, uint64_t row, uint64_t first, uint64_t count) {
@@ -139,6 +138,25 @@ TEST_CASE("steps of one token give what the whole gives") {
             CHECK(relative_rms(tokens_of(run.y, step.shape, row, 0, 1), tokens_of(whole.y, c.shape, row, t, 1)) < kF32);
     }
     CHECK(relative_rms(whole.final_states, state) < kF32);
+}
+
+TEST_CASE("what comes later changes nothing before it, bit for bit") {
+    const SsdPath path = GENERATE(from_range(variant_paths()));
+    SsdCase c = on_path(SsdCase(), path);
+    c.shape = {1, 50, 3, 24, 1, 40};
+    c.with_everything();
+    choose_io(&c);
+    constexpr uint64_t kKept = 21;
+    const SsdInputs in = make_inputs(c, 1), other = make_inputs(c, 2);
+    SsdInputs changed = in;
+    for (auto tensor : {&SsdInputs::x, &SsdInputs::dt, &SsdInputs::B, &SsdInputs::C, &SsdInputs::z}) {
+        const uint64_t kept = (in.*tensor).size() / c.shape.seqlen * kKept;
+        std::copy((other.*tensor).begin() + ptrdiff_t(kept), (other.*tensor).end(), (changed.*tensor).begin() + ptrdiff_t(kept));
+    }
+    const SsdRun before = run_ok(c, in), after = run_ok(c, changed);
+    INFO(c.text());
+    CHECK(differing_bits(tokens_of(before.y, c.shape, 0, 0, kKept), tokens_of(after.y, c.shape, 0, 0, kKept)) == 0);
+    CHECK(differing_bits(before.y, after.y) > 0);
 }
 
 TEST_CASE("a run repeats bit for bit") {

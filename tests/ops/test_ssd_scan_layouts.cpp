@@ -58,6 +58,17 @@ TEST_CASE("states kept in 16 bits between the stages") {
     check_case(c);
 }
 
+TEST_CASE("tensors that begin at any multiple of the alignment that was promised") {
+    const uint32_t alignment = GENERATE(4u, 8u, 16u, 64u);
+    const SsdPath path = GENERATE(from_range(device_paths()));
+    SsdCase c = on_path(SsdCase(), path);
+    if (path.variant == Variant::coopmat) c.with_io(matrix_dtype());
+    c.shape = {2, 37, 2, 32, 1, 32};
+    c.with_everything();
+    c.alignment = alignment;
+    check_case(c);
+}
+
 TEST_CASE("final_states in the place of initial_states") {
     const SsdPath path = GENERATE(from_range(main_paths()));
     SsdCase c = typical(path);

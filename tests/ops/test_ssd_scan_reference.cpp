@@ -10,14 +10,6 @@
 namespace scandium::test {
 namespace {
 
-bool has_shape(DType operands) {
-    const Caps& caps = TestDevice::get().caps();
-    for (uint32_t i = 0; i < caps.cooperative_matrix_count; ++i)
-        if (const CooperativeMatrixShape& s = caps.cooperative_matrices[i]; s.a == operands && s.b == operands && s.c == DType::f32)
-            return true;
-    return false;
-}
-
 TEST_CASE("the paths that this device lacks") {
     const SsdPath path = GENERATE(SsdPath{SsdAlgorithm::chunked, Variant::scalar, MemoryAccess::address},
                                   SsdPath{SsdAlgorithm::chunked, Variant::subgroup, MemoryAccess::descriptor},
@@ -36,7 +28,7 @@ TEST_CASE("reference files") {
     CAPTURE(name, to_text(path));
     const SsdRun run = run_ssd(reference.ssd, reference.in);
     INFO(run.message);
-    if (path.variant == Variant::coopmat && !has_shape(reference.ssd.x_dtype)) {
+    if (path.variant == Variant::coopmat && !multiplies_matrices_of(reference.ssd.x_dtype)) {
         // Other operands would not be as precise: refused, not replaced.
         CHECK(run.result == Result::unsupported);
         CHECK_THAT(run.message, Catch::Matchers::ContainsSubstring("coopmat"));
@@ -50,7 +42,7 @@ TEST_CASE("reference files") {
 TEST_CASE("a forced variant is the one that runs") {
     const SsdPath path = GENERATE(from_range(device_paths()));
     SsdCase c = on_path(SsdCase(), path);
-    if (path.variant == Variant::coopmat) c.with_io(has_shape(DType::f16) ? DType::f16 : DType::bf16);
+    if (path.variant == Variant::coopmat) c.with_io(matrix_dtype());
     const SsdRun run = run_ok(c, make_inputs(c));
     uint32_t of_variant = 0;
     for (const SsdStage& stage : run.stages) {

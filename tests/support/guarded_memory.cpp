@@ -6,8 +6,7 @@
 namespace scandium::test {
 namespace {
 
-// Not a multiple of any alignment but 4, so that kernels cannot count on a better one.
-constexpr uint64_t kGuard = 68;
+constexpr uint64_t kGuard = 64;
 
 void extend(std::vector<uint8_t>& bytes, uint64_t size) {
     const uint64_t old = bytes.size();
@@ -29,7 +28,8 @@ GuardedMemory::~GuardedMemory() {
 size_t GuardedMemory::add(const std::string& name, uint64_t bytes, uint64_t alignment) {
     if (separate_ || blocks_.empty()) blocks_.emplace_back();
     std::vector<uint8_t>& now = blocks_.back().now;
-    const uint64_t offset = (now.size() + kGuard + alignment - 1) / alignment * alignment;
+    uint64_t offset = (now.size() + kGuard + alignment - 1) / alignment * alignment;
+    if (offset / alignment % 2 == 0) offset += alignment;  // kernels cannot count on a better one
     extend(now, offset + bytes + kGuard);
     blocks_.back().writable.resize(now.size(), 0);
     regions_.push_back({name, blocks_.size() - 1, offset, bytes});

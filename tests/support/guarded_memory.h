@@ -18,7 +18,8 @@ public:
     GuardedMemory(const GuardedMemory&) = delete;
     GuardedMemory& operator=(const GuardedMemory&) = delete;
 
-    // Returns the number of a new region of `bytes` bytes; its offset in the buffer is a multiple of `alignment`.
+    // Returns the number of a new region of `bytes` bytes; its offset in the buffer is a multiple of `alignment` and of no
+    // larger power of two.
     size_t add(const std::string& name, uint64_t bytes, uint64_t alignment = 4);
 
     // The region's bytes on this side. Not to be kept across add().

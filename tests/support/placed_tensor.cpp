@@ -20,9 +20,9 @@ uint64_t PlacedTensor::bytes() const {
 
 TensorDesc PlacedTensor::desc() const {
     TensorDesc out;
-    out.alignment = 4;  // GuardedMemory gives no better
     out.name = name.c_str();
     out.dtype = dtype;
+    out.alignment = alignment;
     out.rank = uint32_t(shape.size());
     for (size_t axis = 0; axis < shape.size() && axis < kMaxRank; ++axis) {
         out.shape[axis] = shape[axis];
@@ -50,7 +50,11 @@ PlacedTensor place(const std::string& name, DType dtype, const std::vector<uint6
         std::iota(order.begin(), order.end(), 0u);
     }
     if (order.size() != shape.size()) throw std::logic_error(name + ": a layout of another rank");
-    PlacedTensor out{name, dtype, shape, std::vector<uint64_t>(shape.size())};
+    PlacedTensor out;
+    out.name = name;
+    out.dtype = dtype;
+    out.shape = shape;
+    out.stride.resize(shape.size());
     uint64_t stride = layout.step;
     for (size_t i = order.size(); i-- > 0;) {
         out.stride[order[i]] = stride;

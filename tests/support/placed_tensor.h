@@ -21,6 +21,7 @@ struct PlacedTensor {
     std::string name;
     DType dtype = DType::none;
     std::vector<uint64_t> shape, stride;
+    uint32_t alignment = 4;  // bytes
 
     uint64_t count() const;  // of elements that have a place
     uint64_t bytes() const;  // from the first to just past the last, rounded up to 4

@@ -98,6 +98,7 @@ std::string SsdCase::text() const {
         if (set) text += name;
     if (dt_min > 0) text += " dt_min " + number(double(dt_min));
     if (dt_max < 1e9f) text += " dt_max " + number(double(dt_max));
+    if (alignment != 16) text += " aligned by " + std::to_string(alignment);
     if (record_seqlen) text += " recorded " + std::to_string(record_seqlen);
     text += layout_text("x", x_layout) + layout_text("dt", dt_layout) + layout_text("bc", bc_layout) + layout_text("state", state_layout) +
             layout_text("boundary", boundary_layout);
@@ -132,6 +133,7 @@ SsdCase on_path(SsdCase c, const SsdPath& path) {
     c.algorithm = path.algorithm;
     c.variant = path.variant;
     c.access = path.access;
+    if (path.access == MemoryAccess::descriptor) c.alignment = 4;
     return c;
 }
 
@@ -185,6 +187,7 @@ std::map<std::string, PlacedTensor> place_tensors(const SsdCase& c) {
     std::map<std::string, PlacedTensor> out;
     const auto add = [&](const char* name, DType dtype, const std::vector<uint64_t>& shape, const Layout& layout = {}) {
         out[name] = place(name, dtype, shape, layout);
+        out[name].alignment = c.alignment;
     };
     add("x", c.x_dtype, x_shape, c.x_layout);
     add("dt", c.dt_dtype, {n.batch, n.seqlen, n.nheads}, c.dt_layout);

@@ -34,6 +34,7 @@ struct SsdCase {
     MemoryAccess access = MemoryAccess::automatic;
 
     Layout x_layout, dt_layout, bc_layout, state_layout, boundary_layout;  // boundary_layout: of `states`
+    uint32_t alignment = 16;                                               // bytes, of every tensor
     uint64_t record_seqlen = 0;
     bool separate_buffers = false;
 
@@ -55,10 +56,14 @@ struct SsdPath {
     MemoryAccess access = MemoryAccess::automatic;
 };
 std::string to_text(const SsdPath& path);
+// With descriptors the tensors also get no more than the least alignment.
 SsdCase on_path(SsdCase c, const SsdPath& path);
 
 // Why this device has no such path; empty if it has.
 std::string missing(const SsdPath& path);
+// Whether cooperative matrices of this device multiply such operands into f32; one that they do, or f32.
+bool multiplies_matrices_of(DType operands);
+DType matrix_dtype();
 // Every algorithm with every variant and access; those that the device has.
 std::vector<SsdPath> device_paths();
 // Each algorithm as the library would choose it, and at the floor: scalar, with descriptors.

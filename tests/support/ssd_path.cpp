@@ -3,18 +3,20 @@
 #include "support/test_device.h"
 
 namespace scandium::test {
-namespace {
-
-bool multiplies_16_bit_matrices(const Caps& caps) {
+bool multiplies_matrices_of(DType operands) {
+    const Caps& caps = TestDevice::get().caps();
     for (uint32_t i = 0; i < caps.cooperative_matrix_count; ++i) {
-        const CooperativeMatrixShape& shape = caps.cooperative_matrices[i];
-        const bool operands = shape.a == shape.b && (shape.a == DType::f16 || shape.a == DType::bf16);
-        if (operands && shape.c == DType::f32 && shape.result == DType::f32) return true;
+        const CooperativeMatrixShape& s = caps.cooperative_matrices[i];
+        if (s.a == operands && s.b == operands && s.c == DType::f32 && s.result == DType::f32) return true;
     }
     return false;
 }
 
-}  // namespace
+DType matrix_dtype() {
+    for (DType dtype : {DType::f16, DType::bf16})
+        if (multiplies_matrices_of(dtype)) return dtype;
+    return DType::f32;
+}
 
 std::string missing(const SsdPath& path) {
     const Caps& caps = TestDevice::get().caps();
@@ -26,7 +28,7 @@ std::string missing(const SsdPath& path) {
     if (path.algorithm == SsdAlgorithm::recurrent) return "the recurrent algorithm multiplies no matrices";
     if (caps.bug_cooperative_matrix_crash) return "the driver crashes compiling cooperative matrices" + device;
     if (!caps.features.cooperative_matrix) return "no cooperative matrices" + device;
-    if (!multiplies_16_bit_matrices(caps)) return "no cooperative matrices of f16 or bf16 into f32" + device;
+    if (matrix_dtype() == DType::f32) return "no cooperative matrices of f16 or bf16 into f32" + device;
     return {};
 }
 

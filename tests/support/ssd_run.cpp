@@ -90,7 +90,7 @@ private:
 
     void fill_memory() {
         for (const auto& [name, tensor] : tensors_) {
-            const size_t region = regions_[name] = memory_.add(name, tensor.bytes());
+            const size_t region = regions_[name] = memory_.add(name, tensor.bytes(), tensor.alignment);
             if (!is_output(name)) encode(tensor, values_of(in_, name), memory_.bytes(region));
             if (is_output(name) || (case_.in_place && name == "initial_states")) allow_writing(region, tensor);
         }
