@@ -133,7 +133,7 @@ uint64_t Graph::max_view_bytes() const {
     constexpr uint64_t kIndexed = uint64_t(1) << 31;  // shaders index with 32 bits
     if (access == MemoryAccess::address) return kIndexed;
     // A binding starts at an aligned offset, which may lie before the view's first byte.
-    const uint64_t range = caps().max_storage_range - caps().storage_offset_alignment;
+    const uint64_t range = caps().max_storage_range - (caps().storage_offset_alignment > 16 ? caps().storage_offset_alignment : 16);
     return range < kIndexed ? range : kIndexed;
 }
 
