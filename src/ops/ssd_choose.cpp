@@ -1,43 +1,9 @@
 #include "ops/ssd_choose.h"
 
-#include <cstdarg>
-#include <cstdio>
+#include "ops/choose.h"
 
 namespace scandium {
 namespace {
-
-template <size_t N>
-#if defined(__GNUC__)
-__attribute__((format(printf, 2, 3)))
-#endif
-void say(char (&reason)[N], const char* format, ...) {
-    va_list arguments;
-    va_start(arguments, format);
-    std::vsnprintf(reason, N, format, arguments);
-    va_end(arguments);
-}
-
-uint32_t power_of_two_from(uint32_t value) {
-    uint32_t power = 1;
-    while (power < value) power *= 2;
-    return power;
-}
-
-// The size that subgroups are sure to have, and whether it must be required; 0 if a driver may vary it.
-struct SubgroupSize {
-    uint32_t size = 0, require = 0;
-};
-
-SubgroupSize fixed_subgroup_size(const Caps& caps) {
-    if (caps.can_require_subgroup_size && caps.features.compute_full_subgroups) {
-        // Where there is a choice, narrow subgroups leave each lane more registers; under 16 lanes they idle the units.
-        uint32_t size = caps.min_subgroup_size;
-        while (size < 16 && size < caps.max_subgroup_size) size *= 2;
-        return {size, size};
-    }
-    if (caps.min_subgroup_size == caps.max_subgroup_size) return {caps.subgroup_size, 0};
-    return {};
-}
 
 // ---- the products ---------------------------------------------------------------------------
 
@@ -110,14 +76,6 @@ Result choose_product(const Caps& caps, const Diagnostics& diagnostics, const Ss
 }
 
 // ---- the sum over a chunk and the recurrence ----------------------------------------------------
-
-// Whether lanes can be trusted to be where gl_SubgroupInvocationID says, all of them.
-const char* why_no_subgroups(const Caps& caps) {
-    if (!caps.subgroup_arithmetic || !caps.subgroup_shuffle) return "no subgroup arithmetic or shuffle";
-    if (caps.subgroup_size < 4) return "subgroups of fewer than 4 lanes";
-    if (!caps.features.compute_full_subgroups && caps.min_subgroup_size != caps.max_subgroup_size) return "compute_full_subgroups is not enabled";
-    return nullptr;
-}
 
 void choose_cumsum(const Caps& caps, Variant wanted, CumsumChoice* out) {
     const char* why_not = wanted == Variant::scalar ? "ruled out by the caller" : why_no_subgroups(caps);

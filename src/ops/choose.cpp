@@ -1,0 +1,30 @@
+#include "ops/choose.h"
+
+namespace scandium {
+
+SubgroupSize fixed_subgroup_size(const Caps& caps) {
+    if (caps.can_require_subgroup_size && caps.features.compute_full_subgroups) {
+        // Where there is a choice, narrow subgroups leave each lane more registers; under 16 lanes they idle the units.
+        uint32_t size = caps.min_subgroup_size;
+        while (size < 16 && size < caps.max_subgroup_size) size *= 2;
+        return {size, size};
+    }
+    if (caps.min_subgroup_size == caps.max_subgroup_size) return {caps.subgroup_size, 0};
+    return {};
+}
+
+const char* why_no_subgroups(const Caps& caps) {
+    if (!caps.subgroup_arithmetic || !caps.subgroup_shuffle) return "no subgroup arithmetic or shuffle";
+    if (caps.subgroup_size < 4) return "subgroups of fewer than 4 lanes";
+    if (!caps.features.compute_full_subgroups && caps.min_subgroup_size != caps.max_subgroup_size)
+        return "compute_full_subgroups is not enabled";
+    return nullptr;
+}
+
+uint32_t power_of_two_from(uint32_t value) {
+    uint32_t power = 1;
+    while (power < value) power *= 2;
+    return power;
+}
+
+}  // namespace scandium
