@@ -8,7 +8,7 @@
 //           | tile_b |                 float operand_b(uint phase, uint k, uint col)   0 outside
 //   TILE_K  +--------+                 float row_scale(uint row)
 //  +------+ +--------+                 void result(uint row, uint col, float value)
-//  |tile_a| | 4x4 an |               and A_K_FASTEST, B_COL_FASTEST: which index neighbours in memory have.
+//  |tile_a| | 4x4 an |               and A_K_FASTEST, b_col_fastest(phase): which index neighbours in memory have.
 //  |      | | invoc. | TILE_M
 //  +------+ +--------+
 layout(constant_id = SPEC_TILE_M) const uint TILE_M = 32;
@@ -48,10 +48,10 @@ void accumulate(uint phase, uint row0, uint col0, uint k_end) {
         for (uint k = 0; k < TILE_K; ++k) {
             const uint a = k * TILE_M + row, b = k * TILE_N + col;
             const vec4 right = vec4(tile_b[b], tile_b[b + 1], tile_b[b + 2], tile_b[b + 3]);
-            accumulator[0] += tile_a[a] * right;
-            accumulator[1] += tile_a[a + 1] * right;
-            accumulator[2] += tile_a[a + 2] * right;
-            accumulator[3] += tile_a[a + 3] * right;
+            accumulator[0] = fma(vec4(tile_a[a]), right, accumulator[0]);
+            accumulator[1] = fma(vec4(tile_a[a + 1]), right, accumulator[1]);
+            accumulator[2] = fma(vec4(tile_a[a + 2]), right, accumulator[2]);
+            accumulator[3] = fma(vec4(tile_a[a + 3]), right, accumulator[3]);
         }
     }
 }

@@ -52,7 +52,7 @@ private:
         s.z = graph_.view(op_.z);
         s.dt_bias = graph_.view(op_.dt_bias);
         s.initial_states = graph_.view(op_.initial_states);
-        s.seq = graph_.view(problem_.packing == Packing::seq_idx ? op_.seq_idx : op_.cu_seqlens);
+        s.seq = problem_.packing == Packing::cu_seqlens ? as_row(graph_.view(op_.cu_seqlens)) : graph_.view(op_.seq_idx);
         s.y = graph_.view(op_.y);
         s.final_states = graph_.view(op_.final_states);
         s.states_out = graph_.view(op_.states);
@@ -65,6 +65,15 @@ private:
         s.dt_min = op_.dt_min;
         s.dt_max = std::isinf(op_.dt_max) ? 3.402823466e+38f : op_.dt_max;
         return s;
+    }
+
+    // A vector as a matrix of one row, so that shaders index offsets of sequences in one way.
+    static View as_row(View view) {
+        view.rank = 2;
+        view.shape[1] = view.shape[0];
+        view.stride[1] = view.stride[0];
+        view.shape[0] = 1;
+        return view;
     }
 
     static void cut(View* view, uint32_t axis, uint64_t first, uint64_t count) {
@@ -120,7 +129,7 @@ private:
             if (problem_.packing != Packing::none)
                 out[kTable] = {"chunk_table", DType::i32, 2, {extent.batch, TABLE_HEAD + chunks * TABLE_ENTRY}, {}};
             out[kDtOut] = {"dt_out", DType::f32, 4, {extent.batch, extent.heads, chunks, q}, {}};
-            out[kCumsum] = {"dA_cumsum", DType::f32, 4, {extent.batch, extent.heads, chunks, q}, {}};
+            out[kCumsum] = {"dA_cumsum", DType::f32, 5, {extent.batch, extent.heads, chunks, 2, q}, {}};  // high and low parts
             out[kCB] = {"CB", DType::f32, 5, {extent.batch, chunks, groups, q, q}, {}};
             out[kStates] = {"chunk_states", op_.chunk_states_dtype, 5, {extent.batch, chunks, extent.heads, p, n}, {}};
         }
@@ -140,13 +149,16 @@ private:
         const SsdSlice s = slice_at(extent, 0, 0, 0);
         *limit = graph_.max_view_bytes();
         uint64_t workspace = 0;
+        // Any of them may have to be staged. The next slice's are copied in while this one's are still in use.
+        const bool whole = extent.batch == problem_.batch && extent.tokens == problem_.seqlen && extent.heads == problem_.nheads;
+        const uint64_t staged_copies = whole ? 1 : 2;
         for (const View* view : {&s.x, &s.dt, &s.B, &s.C, &s.z, &s.y, &s.D, &s.initial_states, &s.seq, &s.final_states, &s.states_out}) {
             if (view->tensor == kNoTensor) continue;
             *value = view->bytes();
             if (*value > *limit) return graph_.access == MemoryAccess::descriptor ? "maxStorageBufferRange" : "2 GiB for one tensor of a dispatch";
             uint64_t elements = 1;
             for (uint32_t i = 0; i < view->rank; ++i) elements *= view->shape[i];
-            workspace += 4 * elements;  // should it have to be staged
+            workspace += staged_copies * 4 * elements;
         }
         if (graph_.access == MemoryAccess::address) workspace = 0;
         TensorDesc transients[kTransientCount];
