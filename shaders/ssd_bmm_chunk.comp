@@ -25,6 +25,7 @@ uint base_B, base_C, base_CB, count;
 
 float operand_a(uint phase, uint t, uint n) { return t < count && n < DSTATE ? C_load(base_C + t * C_s1 + n * C_s3) : 0.0; }
 float operand_b(uint phase, uint n, uint s) { return s < count && n < DSTATE ? B_load(base_B + s * B_s1 + n * B_s3) : 0.0; }
+float magnitude(uint phase, uint index, uint k) { return 1.0; }
 float row_scale(uint t) { return 1.0; }
 void result(uint t, uint s, float value) {
     if (t < count && s < count) CB_store(base_CB + t * CB_s3 + s, value);

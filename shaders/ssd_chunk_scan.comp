@@ -8,6 +8,7 @@
 // A workgroup computes one tile of one head. Grid: (tiles along t x tiles along p, chunks, batch * heads).
 #include "lib/ssd.glsl"
 #include "lib/ssd_dt.glsl"
+#include "lib/two_float.glsl"
 
 TENSOR(SCAN_X, x)
 TENSOR(SCAN_C, C)
@@ -30,14 +31,18 @@ bool a_is_exact(uint phase) { return phase == FROM_STATE; }
 bool b_is_exact(uint phase) { return phase == WITHIN_CHUNK; }
 
 shared float step_of[CHUNK_SIZE];
-shared float sum_of[CHUNK_SIZE];  // dA_cumsum
+shared float sum_high[CHUNK_SIZE];  // dA_cumsum
+shared float sum_low[CHUNK_SIZE];
 
 uint base_x, base_C, base_CB, base_states, base_z, base_y, head, count;
+bool overflow;
+
+TwoFloat sum_of(uint t) { return TwoFloat(sum_high[t], sum_low[t]); }
 
 float operand_a(uint phase, uint t, uint k) {
     if (t >= count) return 0.0;
     if (phase == FROM_STATE) return k < DSTATE ? C_load(base_C + t * C_s1 + k * C_s3) : 0.0;
-    return k <= t ? CB_load(base_CB + t * CB_s3 + k) * decay(sum_of[t] - sum_of[k]) * step_of[k] : 0.0;
+    return k <= t ? CB_load(base_CB + t * CB_s3 + k) * decay(difference(sum_of(t), sum_of(k))) * step_of[k] : 0.0;
 }
 
 float operand_b(uint phase, uint k, uint p) {
@@ -46,14 +51,20 @@ float operand_b(uint phase, uint k, uint p) {
     return k < count ? x_load(base_x + k * x_s1 + p * x_s3) : 0.0;
 }
 
-float row_scale(uint t) { return t < count ? decay(sum_of[t]) : 0.0; }
+// An upper bound of the computed operand, for those who must keep it within 16 bits.
+float magnitude(uint phase, uint index, uint k) {
+    if (phase == FROM_STATE) return abs(operand_b(phase, k, index));
+    return index < count && k <= index ? abs(CB_load(base_CB + index * CB_s3 + k)) * step_of[k] : 0.0;
+}
+
+float row_scale(uint t) { return t < count ? decay(sum_high[t] + sum_low[t]) : 0.0; }
 
 void result(uint t, uint p, float value) {
     if (t >= count || p >= HEADDIM) return;
     float out_value = value;
     if (D_present) out_value += D_load(head * D_s0 + p * D_s1) * x_load(base_x + t * x_s1 + p * x_s3);
     if (z_present) out_value *= silu(z_load(base_z + t * z_s1 + p * z_s3));
-    y_store(base_y + t * y_s1 + p * y_s3, out_value);
+    y_store(base_y + t * y_s1 + p * y_s3, overflow ? NOT_A_NUMBER : out_value);
 }
 
 #include "lib/product.glsl"
@@ -70,9 +81,11 @@ void main() {
     const uint base_dt = b * dt_s0 + head * dt_s1 + c * dt_s2, base_sum = b * dA_cumsum_s0 + head * dA_cumsum_s1 + c * dA_cumsum_s2;
     for (uint s = gl_LocalInvocationID.x; s < CHUNK_SIZE; s += gl_WorkGroupSize.x) {
         step_of[s] = dt_load(base_dt + s);
-        sum_of[s] = dA_cumsum_load(base_sum + s);
+        sum_high[s] = dA_cumsum_load(base_sum + s);
+        sum_low[s] = dA_cumsum_load(base_sum + s + dA_cumsum_s3);
     }
-    barrier();  // step_of and sum_of are complete
+    barrier();  // step_of and the sums are complete
+    overflow = has_overflow(b);
     base_x = b * x_s0 + chunk.first * x_s1 + head * x_s2;
     base_C = b * C_s0 + chunk.first * C_s1 + head / HEADS_PER_GROUP * C_s2;
     base_CB = b * CB_s0 + c * CB_s1 + head / HEADS_PER_GROUP * CB_s2;

@@ -27,14 +27,15 @@ void main() {
     const uint tokens = push.header[HEADER_TOKENS], room = push.header[HEADER_SEQUENCES];
     const uint starts_row = b * starts_s0, row = b * table_s0;
     const uint found = PACKING == PACKING_SEQ_IDX ? uint(starts_load_int(starts_row + room + 1)) : room;
-    const uint sequences = min(found, room);
+    const bool overflow = found > room;
+    const uint sequences = overflow ? 1 : found;  // one sequence over the row, so that all of it is visited
     uint total = 0;  // chunks of earlier blocks
     for (uint block = 0; block < sequences; block += gl_WorkGroupSize.x) {
         const uint s = block + lane;
         uint first = 0, end = 0, chunks = 0;
         if (s < sequences) {
             first = uint(clamp(starts_load_int(starts_row + s * starts_s1), 0, int(tokens)));
-            end = uint(clamp(starts_load_int(starts_row + (s + 1) * starts_s1), int(first), int(tokens)));
+            end = overflow ? tokens : uint(clamp(starts_load_int(starts_row + (s + 1) * starts_s1), int(first), int(tokens)));
             chunks = max((end - first + CHUNK_SIZE - 1) / CHUNK_SIZE, 1u);
         }
         const uint c = total + workgroup_inclusive_sum(chunks) - chunks;
@@ -44,6 +45,6 @@ void main() {
     }
     if (lane == 0) {
         table_store_int(row + TABLE_CHUNKS, int(min(total, push.header[HEADER_CHUNKS])));
-        table_store_int(row + TABLE_OVERFLOW, found > room ? 1 : 0);
+        table_store_int(row + TABLE_OVERFLOW, overflow ? 1 : 0);
     }
 }

@@ -36,7 +36,7 @@ layout(constant_id = SPEC_SSD_LANES) const uint LANES = 8;
 layout(constant_id = SPEC_SSD_ROWS) const uint ROWS = 2;
 layout(constant_id = SPEC_SSD_COLUMNS) const uint COLUMNS = 16;
 
-const uint BLOCK = 16;  // tokens
+const uint BLOCK = SSD_RECURRENT_BLOCK;  // tokens
 const uint ROWS_OF_GROUP = gl_WorkGroupSize.x / LANES * ROWS;
 
 shared float step_of[BLOCK];

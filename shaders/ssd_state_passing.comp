@@ -46,7 +46,7 @@ void main() {
         [[unroll]] for (uint i = 0; i < AHEAD; ++i) {
             const uint c = min(block + i, push.header[HEADER_CHUNKS] - 1);  // inside, whatever `chunks` is
             added[i] = states_load(base + c * states_s1);
-            total[i] = dA_cumsum_load(base_total + c * dA_cumsum_s2);
+            total[i] = dA_cumsum_load(base_total + c * dA_cumsum_s2) + dA_cumsum_load(base_total + c * dA_cumsum_s2 + dA_cumsum_s3);
         }
         [[unroll]] for (uint i = 0; i < AHEAD; ++i) {
             const uint c = block + i;
@@ -64,5 +64,6 @@ void main() {
                 final_states_store(chunk.sequence * final_states_s0 + at_final, state);
         }
     }
-    if (PACKING != PACKING_CU_SEQLENS && final_states_present) final_states_store(b * final_states_s0 + at_final, state);
+    if (PACKING != PACKING_CU_SEQLENS && final_states_present)
+        final_states_store(b * final_states_s0 + at_final, has_overflow(b) ? NOT_A_NUMBER : state);
 }

@@ -7,6 +7,8 @@
 // Rounding: inputs in the matrix's own type go in exactly. A computed operand (decay times something, or a
 // state) would lose bits that the result needs, so it is split into a part that fits and the rest, and
 // multiplied twice. The stage says which with a_is_exact(phase) and b_is_exact(phase); at most one of the two is not.
+// f16 has little range too: a computed operand is scaled by a power of two such that magnitude(phase, index, k), the
+// stage's upper bound of it at row or column `index`, comes to 2^14 at most, and the sums are scaled back.
 #extension GL_KHR_cooperative_matrix : require
 #extension GL_KHR_memory_scope_semantics : require
 #extension GL_KHR_shader_subgroup_basic : require
@@ -22,10 +24,10 @@
 layout(constant_id = SPEC_MATRIX_M) const uint MATRIX_M = 16;
 layout(constant_id = SPEC_MATRIX_N) const uint MATRIX_N = 16;
 layout(constant_id = SPEC_MATRIX_K) const uint MATRIX_K = 16;
-layout(constant_id = SPEC_TILE_K) const uint TILE_K = 32;
 const uint TILE_M = 4 * MATRIX_M;
 const uint TILE_N = 4 * MATRIX_N;
-const uint PITCH = (TILE_K + 8) / 2;  // words
+const uint TILE_K = COOPMAT_TILE_K;
+const uint PITCH = COOPMAT_PITCH;
 
 #define MATRIX_A coopmat<MATRIX_TYPE, gl_ScopeSubgroup, MATRIX_M, MATRIX_K, gl_MatrixUseA>
 #define MATRIX_B coopmat<MATRIX_TYPE, gl_ScopeSubgroup, MATRIX_K, MATRIX_N, gl_MatrixUseB>
@@ -53,30 +55,63 @@ uint pack(float first, float second) {
 #endif
 }
 
-// What `packed` lacks of the two values.
+// What `packed` lacks of the two values. bf16 keeps less of it, so it is rounded.
 uint pack_rest(float first, float second, uint packed) {
 #if COOPMAT_BF16
-    return pack(first - uintBitsToFloat(packed << 16), second - uintBitsToFloat(packed & 0xffff0000u));
+    return f32_to_bf16(first - uintBitsToFloat(packed << 16)) | f32_to_bf16(second - uintBitsToFloat(packed & 0xffff0000u)) << 16;
 #else
     return pack(first - unpackHalf2x16(packed).x, second - unpackHalf2x16(packed).y);
 #endif
 }
 
-void load_a(uint phase, uint row0, uint k0) {
+#if COOPMAT_BF16
+
+float operand_scale(uint phase, uint row0, uint col0, uint k_end) { return 1.0; }
+
+#else
+
+shared uint tile_magnitude;  // bits of the largest: as integers, positive floats keep their order
+
+// The power of two for the computed operand of a phase, or 1.
+float operand_scale(uint phase, uint row0, uint col0, uint k_end) {
+    if (a_is_exact(phase) && b_is_exact(phase)) return 1.0;
+    const bool of_b = a_is_exact(phase);
+    const uint size = of_b ? TILE_N : TILE_M;
+    const bool k_fastest = of_b ? !b_col_fastest(phase) : A_K_FASTEST;
+    if (gl_LocalInvocationID.x == 0) tile_magnitude = 0;
+    barrier();  // tile_magnitude is cleared
+    float largest = 0.0;
+    for (uint i = gl_LocalInvocationID.x; i < size * k_end; i += gl_WorkGroupSize.x) {
+        const uint index = k_fastest ? i / k_end : i % size, k = k_fastest ? i % k_end : i / size;
+        largest = max(largest, magnitude(phase, (of_b ? col0 : row0) + index, k));
+    }
+    atomicMax(tile_magnitude, floatBitsToUint(largest));
+    barrier();  // tile_magnitude is complete
+    const uint bits = tile_magnitude;
+    if (bits == 0 || bits >= 0x7f800000u) return 1.0;
+    const int exponent = clamp(13 - (int(bits >> 23) - 127), -60, 60);
+    return uintBitsToFloat(uint(exponent + 127) << 23);
+}
+
+#endif
+
+void load_a(uint phase, uint row0, uint k0, float scale) {
     for (uint i = gl_LocalInvocationID.x; i < TILE_M * TILE_K / 2; i += gl_WorkGroupSize.x) {
         const uint row = A_K_FASTEST ? i / (TILE_K / 2) : i % TILE_M, k = 2 * (A_K_FASTEST ? i % (TILE_K / 2) : i / TILE_M);
-        const float first = operand_a(phase, row0 + row, k0 + k), second = operand_a(phase, row0 + row, k0 + k + 1);
+        const float factor = a_is_exact(phase) ? 1.0 : scale;
+        const float first = factor * operand_a(phase, row0 + row, k0 + k), second = factor * operand_a(phase, row0 + row, k0 + k + 1);
         const uint packed = pack(first, second);
         tile_a[row * PITCH + k / 2] = packed;
         if (!a_is_exact(phase)) tile_rest[row * PITCH + k / 2] = pack_rest(first, second, packed);
     }
 }
 
-void load_b(uint phase, uint col0, uint k0) {
+void load_b(uint phase, uint col0, uint k0, float scale) {
     for (uint i = gl_LocalInvocationID.x; i < TILE_N * TILE_K / 2; i += gl_WorkGroupSize.x) {
         const uint col = b_col_fastest(phase) ? i % TILE_N : i / (TILE_K / 2);
         const uint k = 2 * (b_col_fastest(phase) ? i / TILE_N : i % (TILE_K / 2));
-        const float first = operand_b(phase, k0 + k, col0 + col), second = operand_b(phase, k0 + k + 1, col0 + col);
+        const float factor = b_is_exact(phase) ? 1.0 : scale;
+        const float first = factor * operand_b(phase, k0 + k, col0 + col), second = factor * operand_b(phase, k0 + k + 1, col0 + col);
         const uint packed = pack(first, second);
         tile_b[col * PITCH + k / 2] = packed;
         if (!b_is_exact(phase)) tile_rest[col * PITCH + k / 2] = pack_rest(first, second, packed);
@@ -110,11 +145,18 @@ void multiply_tiles(uint k, bool rest_of_a, bool rest_of_b) {
         [[unroll]] for (uint j = 0; j < 2; ++j) sums[i][j] = coopMatMulAdd(a[i], b[j], sums[i][j]);
 }
 
+void scale_sums(float factor) {
+    [[unroll]] for (uint i = 0; i < 2; ++i)
+        [[unroll]] for (uint j = 0; j < 2; ++j) sums[i][j] *= factor;
+}
+
 void accumulate(uint phase, uint row0, uint col0, uint k_end) {
+    const float scale = operand_scale(phase, row0, col0, k_end);
+    scale_sums(scale);
     for (uint k0 = 0; k0 < k_end; k0 += TILE_K) {
         barrier();  // the tiles of the step before have been read
-        load_a(phase, row0, k0);
-        load_b(phase, col0, k0);
+        load_a(phase, row0, k0, scale);
+        load_b(phase, col0, k0, scale);
         barrier();  // the tiles are complete
         for (uint k = 0; k < TILE_K; k += MATRIX_K) {
             multiply_tiles(k, false, false);
@@ -122,6 +164,7 @@ void accumulate(uint phase, uint row0, uint col0, uint k_end) {
             if (!b_is_exact(phase)) multiply_tiles(k, false, true);
         }
     }
+    scale_sums(1.0 / scale);
 }
 
 // The factors of a column are loaded with stride 0 along the row, so that every column is the same.

@@ -8,7 +8,7 @@
 //           | tile_b |                 float operand_b(uint phase, uint k, uint col)   0 outside
 //   TILE_K  +--------+                 float row_scale(uint row)
 //  +------+ +--------+                 void result(uint row, uint col, float value)
-//  |tile_a| | 4x4 an |               and A_K_FASTEST, B_COL_FASTEST: which index neighbours in memory have.
+//  |tile_a| | 4x4 an |               and A_K_FASTEST, b_col_fastest(phase): which index neighbours in memory have.
 //  |      | | invoc. | TILE_M
 //  +------+ +--------+
 layout(constant_id = SPEC_TILE_M) const uint TILE_M = 32;

@@ -8,6 +8,11 @@ struct Chunk {
     bool starts, ends;
 };
 
+// A row with more sequences than the tables hold cannot be right: it gets NaN, not something plausible. By its
+// bits, since a compiler may take arithmetic to be free of NaN.
+#define NOT_A_NUMBER uintBitsToFloat(0x7fc00000u)
+bool has_overflow(uint b) { return PACKING == PACKING_SEQ_IDX && table_load_int(b * table_s0 + TABLE_OVERFLOW) != 0; }
+
 uint chunk_count(uint b) {
     if (PACKING == PACKING_NONE) return (push.header[HEADER_TOKENS] + CHUNK_SIZE - 1) / CHUNK_SIZE;
     return min(uint(table_load_int(b * table_s0 + TABLE_CHUNKS)), push.header[HEADER_CHUNKS]);

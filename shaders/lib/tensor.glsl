@@ -54,15 +54,19 @@ layout(buffer_reference, std430, buffer_reference_align = 2) buffer Halves { uin
 
 #else
 
-layout(set = 0, binding = 0, std430) buffer Words { uint v[]; } slots[DESCRIPTOR_SLOTS];
-layout(set = 0, binding = 0, std430) buffer Pairs { uvec2 v[]; } pair_slots[DESCRIPTOR_SLOTS];
-layout(set = 0, binding = 0, std430) buffer Quads { uvec4 v[]; } quad_slots[DESCRIPTOR_SLOTS];
+// The same memory is declared with several element sizes, so none may be taken to be the only way to it.
+#extension GL_EXT_spirv_intrinsics : require
+#define ALIASED spirv_decorate(20)
+
+ALIASED layout(set = 0, binding = 0, std430) buffer Words { uint v[]; } slots[DESCRIPTOR_SLOTS];
+ALIASED layout(set = 0, binding = 0, std430) buffer Pairs { uvec2 v[]; } pair_slots[DESCRIPTOR_SLOTS];
+ALIASED layout(set = 0, binding = 0, std430) buffer Quads { uvec4 v[]; } quad_slots[DESCRIPTOR_SLOTS];
 #define WORD(NAME, i) slots[NAME##_slot].v[push.first[NAME##_argument] + (i)]
 #define PAIR(NAME, i) pair_slots[NAME##_slot].v[(push.first[NAME##_argument] + (i)) >> 2]
 #define QUAD32(NAME, i) quad_slots[NAME##_slot].v[(push.first[NAME##_argument] + (i)) >> 2]
 #define QUAD16(NAME, i) quad_slots[NAME##_slot].v[(push.first[NAME##_argument] + (i)) >> 3]
 #if STORAGE_16BIT
-layout(set = 0, binding = 0, std430) buffer Halves { uint16_t v[]; } half_slots[DESCRIPTOR_SLOTS];
+ALIASED layout(set = 0, binding = 0, std430) buffer Halves { uint16_t v[]; } half_slots[DESCRIPTOR_SLOTS];
 #define HALF(NAME, i) half_slots[NAME##_slot].v[push.first[NAME##_argument] + (i)]
 #else
 #define HALF_INDEX(NAME, i) (push.first[NAME##_argument] + (i))

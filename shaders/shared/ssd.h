@@ -26,6 +26,12 @@
 #define SPEC_MATRIX_N (SPEC_OP + 20)
 #define SPEC_MATRIX_K (SPEC_OP + 21)
 
+// What kernels and the code that dispatches them count with.
+#define SSD_CUMSUM_HEADS 8       // chunk_cumsum, subgroup: heads of a workgroup
+#define SSD_RECURRENT_BLOCK 16   // recurrent: tokens whose steps are prepared together
+#define COOPMAT_TILE_K 32        // the products through cooperative matrices
+#define COOPMAT_PITCH ((COOPMAT_TILE_K + 8) / 2)  // words from one row of an operand's tile to the next
+
 #define PACKING_NONE 0
 #define PACKING_SEQ_IDX 1
 #define PACKING_CU_SEQLENS 2
@@ -37,7 +43,7 @@
 
 // A row of the chunk table: a head of TABLE_HEAD words, then TABLE_ENTRY words for each chunk.
 #define TABLE_CHUNKS 0                       // chunks in use
-#define TABLE_OVERFLOW 1                     // 1: more sequences than max_sequences
+#define TABLE_OVERFLOW 1                     // 1: more sequences than max_sequences; the entries cover the row all the same
 #define TABLE_HEAD 4
 #define TABLE_FIRST 0                        // first token
 #define TABLE_COUNT 1                        // tokens, 1 to chunk_size, or 0 for an empty sequence

@@ -13,10 +13,7 @@ inline constexpr uint32_t kDescriptorSlots = 4;
 struct ScheduledDispatch {
     Dispatch dispatch;
     bool barrier_before = false;
-    // With descriptors: the slot of each argument, and the argument behind each slot (kMaxArguments: none;
-    // slot 0 is the workspace).
-    uint8_t slot[kMaxArguments] = {};
-    uint32_t slot_argument[kDescriptorSlots] = {};
+    uint8_t slot[kMaxArguments] = {};  // with descriptors: of each argument; 0 is the workspace
 };
 
 struct Schedule {

@@ -66,13 +66,10 @@ private:
     bool emit(const Dispatch& dispatch) {
         ScheduledDispatch scheduled;
         scheduled.dispatch = dispatch;
-        scheduled.slot_argument[0] = kMaxArguments;
         uint32_t next = 1;
-        for (uint32_t slot = 1; slot < kDescriptorSlots; ++slot) scheduled.slot_argument[slot] = kMaxArguments;
         for (uint32_t i = 0; i < dispatch.argument_count; ++i) {
             if (!is_external(dispatch.arguments[i])) continue;
-            scheduled.slot[i] = uint8_t(next);
-            scheduled.slot_argument[next++] = i;
+            scheduled.slot[i] = uint8_t(next++);
         }
         return schedule_.dispatches.push(scheduled);
     }

@@ -2,6 +2,8 @@
 
 #include "ops/choose.h"
 
+#include "shared/ssd.h"
+
 namespace scandium {
 namespace {
 
@@ -13,7 +15,7 @@ bool find_shape(const Caps& caps, DType type, CooperativeMatrixShape* out) {
     for (uint32_t i = 0; i < caps.cooperative_matrix_count; ++i) {
         const CooperativeMatrixShape& shape = caps.cooperative_matrices[i];
         if (shape.a != type || shape.b != type || shape.c != DType::f32 || shape.result != DType::f32) continue;
-        if (shape.m > 16 || shape.n > 16 || shape.k > 32 || shape.k % 8 != 0) continue;
+        if (shape.m > 16 || shape.n > 16 || COOPMAT_TILE_K % shape.k != 0) continue;
         if (shape.m * shape.n * shape.k <= best) continue;
         best = shape.m * shape.n * shape.k;
         *out = shape;
@@ -41,10 +43,11 @@ const char* try_coopmat(const Caps& caps, const SsdProblem& problem, ProductChoi
     if (out->local_size > caps.max_invocations || out->local_size > caps.max_workgroup_size_x) return "four subgroups exceed a workgroup";
     out->tile_m = 4 * out->shape.m;
     out->tile_n = 4 * out->shape.n;
-    out->tile_k = 32;
-    const uint32_t pitch = (out->tile_k + 8) / 2, wider = out->tile_m > out->tile_n ? out->tile_m : out->tile_n;
-    out->shared_memory = 4 * ((out->tile_m + out->tile_n + wider) * pitch + out->tile_m + 4 * out->shape.m * out->shape.n);
-    if (out->shared_memory + 2 * 4 * 256 > caps.shared_memory) return "the tiles exceed shared memory";
+    out->tile_k = COOPMAT_TILE_K;
+    const uint32_t wider = out->tile_m > out->tile_n ? out->tile_m : out->tile_n;
+    out->shared_memory = 4 * ((out->tile_m + out->tile_n + wider) * COOPMAT_PITCH + out->tile_m + 4 * out->shape.m * out->shape.n + 1);
+    const uint32_t most_of_stage = 3 * 4 * 256;  // chunk_scan's, for the largest chunk
+    if (out->shared_memory + most_of_stage > caps.shared_memory) return "the tiles exceed shared memory";
     return nullptr;
 }
 
@@ -116,8 +119,8 @@ void choose_recurrent(const Caps& caps, const SsdProblem& problem, RecurrentChoi
         }
     }
     out->columns = (problem.dstate + out->lanes - 1) / out->lanes;
-    const uint32_t block = 16;
-    out->shared_memory = 4 * 3 * block + (out->variant == Variant::scalar ? 4 * block * out->local_size * out->rows : 0);
+    constexpr uint32_t kBlock = SSD_RECURRENT_BLOCK;
+    out->shared_memory = 4 * 3 * kBlock + (out->variant == Variant::scalar ? 4 * kBlock * out->local_size * out->rows : 0);
     if (why_not)
         say(out->reason, "no subgroup: %s", why_not);
     else

@@ -16,7 +16,6 @@ struct SsdProblem {
     DType x = DType::f32, B = DType::f32, C = DType::f32;
     Packing packing = Packing::none;
     uint64_t sequences = 0;     // in a row, at most; 0: unknown
-    bool wants_states = false;  // at chunk boundaries
     uint32_t chunk_size = 0;    // 0: free
     SsdAlgorithm algorithm = SsdAlgorithm::automatic;
     Variant variant = Variant::automatic;

@@ -24,7 +24,7 @@ Dispatch ssd_chunk_cumsum(const SsdSlice& slice, const SsdChoice& choice) {
     d.argument(CUMSUM_TABLE, slice.table, Access::read);
     d.argument(CUMSUM_DT_OUT, slice.dt_out, Access::write);
     d.argument(CUMSUM_DA_CUMSUM, slice.dA_cumsum, Access::write);
-    const uint32_t heads_of_group = subgroup ? 8 : d.local_size;
+    const uint32_t heads_of_group = subgroup ? SSD_CUMSUM_HEADS : d.local_size;
     d.groups[0] = (slice.heads + heads_of_group - 1) / heads_of_group;
     d.groups[1] = slice.chunks;
     d.groups[2] = slice.batch;

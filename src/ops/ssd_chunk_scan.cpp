@@ -15,7 +15,7 @@ Dispatch ssd_chunk_scan(const SsdSlice& slice, const SsdChoice& choice) {
     d.argument(SCAN_D, slice.D, Access::read);
     d.argument(SCAN_Z, slice.z, Access::read);
     d.argument(SCAN_Y, slice.y, Access::write);
-    ssd_product(choice.product, slice, choice.chunk_size, slice.headdim, slice.batch * slice.heads, 2 * 4 * choice.chunk_size, &d);
+    ssd_product(choice.product, slice, choice.chunk_size, slice.headdim, slice.batch * slice.heads, 3 * 4 * choice.chunk_size, &d);
     ssd_chunks_follow_tokens(slice, choice.chunk_size, &d);
     return d;
 }

@@ -120,7 +120,7 @@ private:
             if (problem_.packing != Packing::none)
                 out[kTable] = {"chunk_table", DType::i32, 2, {extent.batch, TABLE_HEAD + chunks * TABLE_ENTRY}, {}};
             out[kDtOut] = {"dt_out", DType::f32, 4, {extent.batch, extent.heads, chunks, q}, {}};
-            out[kCumsum] = {"dA_cumsum", DType::f32, 4, {extent.batch, extent.heads, chunks, q}, {}};
+            out[kCumsum] = {"dA_cumsum", DType::f32, 5, {extent.batch, extent.heads, chunks, 2, q}, {}};  // high and low parts
             out[kCB] = {"CB", DType::f32, 5, {extent.batch, chunks, groups, q, q}, {}};
             out[kStates] = {"chunk_states", op_.chunk_states_dtype, 5, {extent.batch, chunks, extent.heads, p, n}, {}};
         }
@@ -140,13 +140,16 @@ private:
         const SsdSlice s = slice_at(extent, 0, 0, 0);
         *limit = graph_.max_view_bytes();
         uint64_t workspace = 0;
+        // Any of them may have to be staged. The next slice's are copied in while this one's are still in use.
+        const bool whole = extent.batch == problem_.batch && extent.tokens == problem_.seqlen && extent.heads == problem_.nheads;
+        const uint64_t staged_copies = whole ? 1 : 2;
         for (const View* view : {&s.x, &s.dt, &s.B, &s.C, &s.z, &s.y, &s.D, &s.initial_states, &s.seq, &s.final_states, &s.states_out}) {
             if (view->tensor == kNoTensor) continue;
             *value = view->bytes();
             if (*value > *limit) return graph_.access == MemoryAccess::descriptor ? "maxStorageBufferRange" : "2 GiB for one tensor of a dispatch";
             uint64_t elements = 1;
             for (uint32_t i = 0; i < view->rank; ++i) elements *= view->shape[i];
-            workspace += 4 * elements;  // should it have to be staged
+            workspace += staged_copies * 4 * elements;
         }
         if (graph_.access == MemoryAccess::address) workspace = 0;
         TensorDesc transients[kTransientCount];

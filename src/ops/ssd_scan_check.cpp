@@ -27,7 +27,6 @@ Result read_sizes(const Checker& check, const SsdScan& op, SsdProblem* out) {
     out->ngroups = uint32_t(B.shape[2]);
     out->x = x.dtype;
     out->B = B.dtype;
-    out->wants_states = op.states != kNoTensor;
     return Result::ok;
 }
 

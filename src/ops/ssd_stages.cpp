@@ -35,7 +35,6 @@ void ssd_product(const ProductChoice& product, const SsdSlice& slice, uint32_t r
     d.subgroup_size = product.subgroup_size;
     d.full_subgroups = product.variant == Variant::coopmat;
     d.shared_memory = product.shared_memory + extra_shared;
-    d.spec(SPEC_TILE_K, product.tile_k);
     if (product.variant == Variant::coopmat) {
         d.spec(SPEC_MATRIX_M, product.shape.m);
         d.spec(SPEC_MATRIX_N, product.shape.n);
@@ -43,6 +42,7 @@ void ssd_product(const ProductChoice& product, const SsdSlice& slice, uint32_t r
     } else {
         d.spec(SPEC_TILE_M, product.tile_m);
         d.spec(SPEC_TILE_N, product.tile_n);
+        d.spec(SPEC_TILE_K, product.tile_k);
     }
     const uint32_t down = (rows + product.tile_m - 1) / product.tile_m, across = (columns + product.tile_n - 1) / product.tile_n;
     d.groups[0] = down * across;

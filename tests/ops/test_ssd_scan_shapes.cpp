@@ -42,7 +42,7 @@ TEST_CASE("the largest headdim and the largest dstate") {
 
 TEST_CASE("odd sizes in 16-bit types") {
     const DType io = GENERATE(DType::f16, DType::bf16);
-    const SsdPath path = GENERATE(from_range(main_paths()));
+    const SsdPath path = GENERATE_COPY(from_range(main_paths_and_matrices(io)));
     SsdCase c = on_path(sized(21, 25, 33), path).with_io(io);
     c.shape.nheads = 3;
     c.z = true;
@@ -104,6 +104,15 @@ TEST_CASE("fewer tokens than planned") {
     c.shape.batch = 2;
     c.initial_states = c.z = true;
     c.record_seqlen = recorded;
+    check_case(c);
+}
+
+TEST_CASE("fewer tokens than planned, with matrix units") {
+    const SsdPath path{SsdAlgorithm::chunked, Variant::coopmat, MemoryAccess::automatic};
+    if (!missing(path).empty()) SKIP(missing(path));
+    SsdCase c = on_path(sized(150, 64, 64), path).with_io(matrix_dtype());
+    c.chunk_size = 64;
+    c.record_seqlen = GENERATE(1, 70, 150);
     check_case(c);
 }
 

@@ -66,8 +66,15 @@ bool multiplies_matrices_of(DType operands);
 DType matrix_dtype();
 // Every algorithm with every variant and access; those that the device has.
 std::vector<SsdPath> device_paths();
-// Each algorithm as the library would choose it, and at the floor: scalar, with descriptors.
+// Each algorithm as the library would choose it, and at the floor: scalar, with descriptors. On a CPU without matrix units:
+// compiling their kernels takes it ten seconds a run. SCANDIUM_TEST_THOROUGH=1 takes them in.
 std::vector<SsdPath> main_paths();
+// The same, and matrix units if the device has them for such operands.
+std::vector<SsdPath> main_paths_and_matrices(DType io);
+// Every algorithm with every variant, through the memory access that the library prefers.
+std::vector<SsdPath> variant_paths();
+// Whether compiling for matrix units is slow, so that tests of them should be few.
+bool matrices_are_slow();
 
 SsdInputs make_inputs(const SsdCase& c, uint64_t seed = 1);
 // Tokens `first` to `first + count - 1` of batch rows `row` to `row + rows - 1`.

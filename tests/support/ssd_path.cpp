@@ -1,4 +1,7 @@
 // Which ways of running ssd_scan this device has.
+#include <cstdlib>
+#include <cstring>
+
 #include "support/ssd_case.h"
 #include "support/test_device.h"
 
@@ -41,11 +44,36 @@ std::vector<SsdPath> device_paths() {
     return paths;
 }
 
+bool matrices_are_slow() {
+    const char* thorough = std::getenv("SCANDIUM_TEST_THOROUGH");
+    const bool asked = thorough && std::strcmp(thorough, "1") == 0;
+    return TestDevice::get().caps().device_type == VK_PHYSICAL_DEVICE_TYPE_CPU && !asked;
+}
+
 std::vector<SsdPath> main_paths() {
-    return {{SsdAlgorithm::chunked, Variant::automatic, MemoryAccess::automatic},
+    SsdPath preferred{SsdAlgorithm::chunked, Variant::automatic, MemoryAccess::automatic};
+    if (matrices_are_slow()) {
+        preferred.variant = Variant::subgroup;
+        if (!missing(preferred).empty()) preferred.variant = Variant::scalar;
+    }
+    return {preferred,
             {SsdAlgorithm::recurrent, Variant::automatic, MemoryAccess::automatic},
             {SsdAlgorithm::chunked, Variant::scalar, MemoryAccess::descriptor},
             {SsdAlgorithm::recurrent, Variant::scalar, MemoryAccess::descriptor}};
+}
+
+std::vector<SsdPath> main_paths_and_matrices(DType io) {
+    std::vector<SsdPath> paths = main_paths();
+    const SsdPath matrices{SsdAlgorithm::chunked, Variant::coopmat, MemoryAccess::automatic};
+    if (missing(matrices).empty() && multiplies_matrices_of(io)) paths.push_back(matrices);
+    return paths;
+}
+
+std::vector<SsdPath> variant_paths() {
+    std::vector<SsdPath> paths;
+    for (const SsdPath& path : device_paths())
+        if (path.access == MemoryAccess::descriptor) paths.push_back({path.algorithm, path.variant, MemoryAccess::automatic});
+    return paths;
 }
 
 }  // namespace scandium::test
