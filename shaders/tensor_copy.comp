@@ -1,6 +1,7 @@
 #version 460
 #extension GL_GOOGLE_include_directive : require
-// to[i] = from[i] over boxes of the same shape, whatever their strides and element types.
+// to[i] = from[i] over boxes of the same shape, whatever their strides and element types. Between equal types it
+// copies bits, so that a NaN stays the one it was.
 // An invocation copies one element; the grid is flat, folded into x and y.
 #include "lib/tensor.glsl"
 #include "shared/tensor_copy.h"
@@ -26,8 +27,10 @@ void main() {
     const uint i1 = rest % SIZE1, i0 = rest / SIZE1;
     const uint source = i0 * from_s0 + i1 * from_s1 + i2 * from_s2 + i3 * from_s3 + i4 * from_s4;
     const uint target = i0 * to_s0 + i1 * to_s1 + i2 * to_s2 + i3 * to_s3 + i4 * to_s4;
-    if (to_dtype == DTYPE_I32)
-        to_store_int(target, from_load_int(source));
-    else
+    if (to_dtype != from_dtype)
         to_store(target, from_load(source));
+    else if (to_dtype == DTYPE_F16 || to_dtype == DTYPE_BF16)
+        to_store_half(target, from_load_half(source));
+    else
+        to_store_int(target, from_load_int(source));
 }

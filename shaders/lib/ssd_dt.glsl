@@ -1,4 +1,6 @@
-// The step of one token: softplus?(dt + bias), kept within dt_limit.
+// The step of one token: softplus?(dt + bias), kept within dt_limit. Needs lib/activation.glsl.
+#include "shared/ssd_dt.h"
+
 layout(constant_id = SPEC_SSD_DT_SOFTPLUS) const bool DT_SOFTPLUS = false;
 layout(constant_id = SPEC_SSD_DT_MIN) const float DT_MIN = 0.0;
 layout(constant_id = SPEC_SSD_DT_MAX) const float DT_MAX = 3.402823466e+38;

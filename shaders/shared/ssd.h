@@ -1,7 +1,7 @@
 // Read by GLSL and C++: constants of ssd_scan's kernels.
 #ifndef SCANDIUM_SHARED_SSD_H
 #define SCANDIUM_SHARED_SSD_H
-#include "shared/layout.h"
+#include "shared/ssd_dt.h"
 
 // Specialization constants that every stage has.
 #define SPEC_SSD_HEADDIM (SPEC_OP + 0)
@@ -10,10 +10,7 @@
 #define SPEC_SSD_HEADS_PER_GROUP (SPEC_OP + 3)
 #define SPEC_SSD_PACKING (SPEC_OP + 4)       // a PACKING_ below
 #define SPEC_SSD_GROUPS (SPEC_OP + 5)        // bmm_chunk: groups in the dispatch
-// chunk_cumsum and recurrent.
-#define SPEC_SSD_DT_SOFTPLUS (SPEC_OP + 8)
-#define SPEC_SSD_DT_MIN (SPEC_OP + 9)
-#define SPEC_SSD_DT_MAX (SPEC_OP + 10)
+// chunk_cumsum and recurrent: those of shared/ssd_dt.h, 8 to 10.
 // recurrent.
 #define SPEC_SSD_LANES (SPEC_OP + 12)        // lanes that share a row of the state
 #define SPEC_SSD_ROWS (SPEC_OP + 13)         // rows of the state in a lane

@@ -214,6 +214,20 @@ TEST_CASE("a staged output is copied in before and out after") {
     CHECK(writes(p.schedule.dispatches[2].dispatch.arguments[1].access));
 }
 
+TEST_CASE("a staged output keeps its element type") {
+    Planner p(MemoryAccess::descriptor);
+    std::vector<TensorId> inputs;
+    for (uint64_t size : {600, 500, 400}) inputs.push_back(p.tensor(size));
+    const TensorId out = add_tensor(p.graph, {"out", DType::bf16, 1, {5}, {}});
+    p.dispatch(inputs, {out});
+    REQUIRE(p.plan() == Result::ok);
+    REQUIRE(p.schedule.dispatches.size() == 3);
+    const View& staged = p.schedule.dispatches[1].dispatch.arguments[3].view;
+    CHECK(staged.tensor != out);
+    CHECK(staged.dtype == DType::bf16);
+    CHECK(p.schedule.tensors[staged.tensor].bytes == 12);
+}
+
 TEST_CASE("what a device cannot bind is an error that names the limit") {
     Planner p(MemoryAccess::descriptor);
     const TensorId in = p.tensor(64), out = p.tensor(64);
