@@ -3,6 +3,7 @@
 #include <catch2/generators/catch_generators.hpp>
 #include <catch2/generators/catch_generators_range.hpp>
 #include <catch2/matchers/catch_matchers_string.hpp>
+#include <string_view>
 
 #include "ref/rms_norm_gated_ref.h"
 #include "scandium/ops/rms_norm_gated.h"
@@ -23,8 +24,8 @@ struct NormCase {
     NormKind kind = NormKind::rms;
     bool norm_before_gate = false;
     float eps = 1e-5f;
-    double offset = 0;                  // of x, in standard deviations
-    std::string y_in, residual_out_in;  // inputs that the outputs replace
+    double offset = 0;                       // of x, in standard deviations
+    std::string_view y_in, residual_out_in;  // inputs that the outputs replace
     Layout layout;
     uint64_t record_seqlen = 0;
 
@@ -92,8 +93,8 @@ OpSetup make_setup(const NormCase& c, const NormInputs& in, const OpPath& path) 
         op.weight = id("weight");
         op.bias = id("bias");
         op.residual = id("residual");
-        op.y = id(c.y_in.empty() ? "y" : c.y_in);
-        op.residual_out = id(c.residual_out_in.empty() ? "residual_out" : c.residual_out_in);
+        op.y = id(c.y_in.empty() ? "y" : std::string(c.y_in));
+        op.residual_out = id(c.residual_out_in.empty() ? "residual_out" : std::string(c.residual_out_in));
         op.kind = c.kind;
         op.eps = c.eps;
         op.group_size = c.group_size;
@@ -122,9 +123,9 @@ void check_case(const NormCase& c, const OpPath& path, uint64_t seed = 1) {
     const NormOutputs want = rms_norm_gated_ref(in);
     const OpRun run = run_op_ok(make_setup(c, in, path));
     REQUIRE(run.stages.size() >= 1);
-    CHECK(relative_rms(kept(c, run.out.at(c.y_in.empty() ? "y" : c.y_in)), kept(c, want.y)) <= tolerance_of(c.y));
+    CHECK(relative_rms(kept(c, run.out.at(c.y_in.empty() ? "y" : std::string(c.y_in))), kept(c, want.y)) <= tolerance_of(c.y));
     if (c.has_residual_out) {
-        const std::vector<float>& got = run.out.at(c.residual_out_in.empty() ? "residual_out" : c.residual_out_in);
+        const std::vector<float>& got = run.out.at(c.residual_out_in.empty() ? "residual_out" : std::string(c.residual_out_in));
         CHECK(relative_rms(kept(c, got), kept(c, want.residual_out)) <= tolerance_of(c.residual_out));
     }
     for (const OpStage& stage : run.stages)
@@ -394,7 +395,7 @@ TEST_CASE("norm: options out of range are named") {
     }
     SECTION("two outputs in one place") {
         c.with_everything();
-        c.y_in = c.residual_out_in = std::string(1, 'x');
+        c.y_in = c.residual_out_in = "x";
         check_refused(
             c, [](OpSetup&) {}, "residual_out");
     }
