@@ -8,7 +8,12 @@
 
 #include "scandium/device.h"
 #include "scandium/graph.h"
+#include "scandium/ops/elementwise.h"
+#include "scandium/ops/embedding.h"
+#include "scandium/ops/rms_norm_gated.h"
+#include "scandium/ops/segsum.h"
 #include "scandium/ops/selective_state_update.h"
 #include "scandium/ops/ssd_scan.h"
+#include "scandium/ops/swiglu.h"
 #include "scandium/plan.h"
 #include "scandium/types.h"
