@@ -10,7 +10,7 @@ VARIANTS = ("scalar", "subgroup", "coopmat")
 
 # What the drivers call their registers, and what they move to memory for want of them.
 REGISTERS = ("VGPRs", "Registers used", "GPRs", "Number of GPRs", "Max live registers", "Registers", "Temps")
-SPILLS = ("Spilled VGPRs", "Spilled SGPRs", "STP Count", "Spills", "Spills to memory", "TMU Spills")
+SPILLS = ("Spilled VGPRs", "Spilled SGPRs", "STP Count", "Spills", "Spills to memory", "Spill Size")
 
 HEAD = """# Pipelines on every device of the fleet
 
