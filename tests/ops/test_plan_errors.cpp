@@ -293,10 +293,34 @@ TEST_CASE("context: ranges outside a buffer") {
     destroy_buffer(context, buffer);
 }
 
+TEST_CASE("context: a number that is no index is looked for in the names") {
+    const std::string name = TestDevice::get().caps().device_name;
+    uint32_t count = 0;
+    const auto each = [](void* user, const DeviceEntry&) { ++*static_cast<uint32_t*>(user); };
+    REQUIRE(list_devices(each, &count) == Result::ok);
+    std::string number;
+    for (size_t i = 0; i <= name.size(); ++i) {
+        if (i < name.size() && name[i] >= '0' && name[i] <= '9')
+            number += name[i];
+        else if (number.size() > 3 || (!number.empty() && std::stoul(number) >= count))
+            break;
+        else
+            number.clear();
+    }
+    if (number.empty()) SKIP("no such number in " + name);
+    CAPTURE(name, number);
+    ContextOptions options;
+    options.device = number.c_str();
+    Context* context = nullptr;
+    REQUIRE(create_context(options, &context) == Result::ok);
+    CHECK_THAT(device_caps(context_device(context)).device_name, ContainsSubstring(number));
+    destroy_context(context);
+}
+
 TEST_CASE("context: devices that are not there") {
     std::vector<Message> messages;
     ContextOptions options;
-    options.device = "no device has such a name";
+    options.device = GENERATE("no device has such a name", "4711");
     options.diagnostics_user = &messages;
     options.diagnostics = [](void* user, Result result, VkResult, const char* message) {
         static_cast<std::vector<Message>*>(user)->push_back({result, message});
@@ -304,7 +328,7 @@ TEST_CASE("context: devices that are not there") {
     Context* context = nullptr;
     CHECK(create_context(options, &context) == Result::unsupported);
     REQUIRE(messages.size() == 1);
-    CHECK_THAT(messages[0].text, ContainsSubstring("no device has such a name"));
+    CHECK_THAT(messages[0].text, ContainsSubstring(options.device));
     CHECK(context == nullptr);
 
     uint32_t count = 0;

@@ -25,7 +25,12 @@ TestDevice::TestDevice() {
     ContextOptions options;
     options.device = std::getenv("SCANDIUM_TEST_DEVICE");
     options.validation = validates_ = environment_is("SCANDIUM_TEST_VALIDATION", "1");
-    if (environment_is("SCANDIUM_TEST_FEATURES", "none")) options.features = &no_features_;
+    if (const char* only = std::getenv("SCANDIUM_TEST_FEATURES")) {
+        features_.buffer_device_address = std::strcmp(only, "buffer_device_address") == 0;
+        if (!features_.buffer_device_address && std::strcmp(only, "none") != 0)
+            throw std::runtime_error(std::string("SCANDIUM_TEST_FEATURES is ") + only);
+        options.features = &features_;
+    }
     options.diagnostics_user = &messages_;
     options.diagnostics = [](void* user, Result result, VkResult vk, const char* message) {
         const std::string suffix = vk == VK_SUCCESS ? std::string() : " (VkResult " + std::to_string(vk) + ")";

@@ -1,7 +1,8 @@
 // The device that the whole test program runs on, and what the library said while it did.
 //   SCANDIUM_TEST_DEVICE       index or part of the name; unset: the best one
 //   SCANDIUM_TEST_VALIDATION   1: validation layers, and every message fails the test that caused it
-//   SCANDIUM_TEST_FEATURES     "none": enable no optional feature, as on a plain Vulkan 1.1 device; unset: all
+//   SCANDIUM_TEST_FEATURES     "none": enable no optional feature, as on a plain Vulkan 1.1 device;
+//                              "buffer_device_address": only that one; unset: all
 #pragma once
 
 #include <string>
@@ -36,7 +37,7 @@ private:
 
     Context* context_ = nullptr;
     bool validates_ = false;
-    Features no_features_;
+    Features features_;  // of SCANDIUM_TEST_FEATURES
     std::vector<Message> messages_;
 };
 
