@@ -209,9 +209,9 @@ float advance(Place at, uint r, Row row, float B_n[COLUMNS], float C_n[COLUMNS])
     float sum = 0.0;
     [[unroll]] for (uint j = 0; j < COLUMNS; ++j) {
         if (!A_PER_HEAD) keep = decay(row.step * A_n[j]);
-        const float v = values[r * COLUMNS + j] * keep + scaled * B_n[j];
+        const float v = fma(values[r * COLUMNS + j], keep, scaled * B_n[j]);
         values[r * COLUMNS + j] = v;
-        sum += v * C_n[j];
+        sum = fma(v, C_n[j], sum);
     }
     return sum;
 }
@@ -228,7 +228,7 @@ void run_token(Place at, uint token) {
         const uint p = row_of(at, r);
         if (at.lane != r % LANES || p >= HEADDIM) continue;
         float value = sums[r];
-        if (D_present) value += rows[r].D * rows[r].x;
+        if (D_present) value = fma(rows[r].D, rows[r].x, value);
         if (z_present) value *= silu(rows[r].z);
         y_store(at.b * y_s0 + token * y_s1 + at.h * y_s2 + p * y_s3, value);
     }

@@ -62,7 +62,7 @@ float row_scale(uint t) { return t < count ? decay(sum_high[t] + sum_low[t]) : 0
 void result(uint t, uint p, float value) {
     if (t >= count || p >= HEADDIM) return;
     float out_value = value;
-    if (D_present) out_value += D_load(head * D_s0 + p * D_s1) * x_load(base_x + t * x_s1 + p * x_s3);
+    if (D_present) out_value = fma(D_load(head * D_s0 + p * D_s1), x_load(base_x + t * x_s1 + p * x_s3), out_value);
     if (z_present) out_value *= silu(z_load(base_z + t * z_s1 + p * z_s3));
     y_store(base_y + t * y_s1 + p * y_s3, overflow ? NOT_A_NUMBER : out_value);
 }

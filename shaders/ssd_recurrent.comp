@@ -12,6 +12,9 @@
 // serves ROWS rows. What differs per token but not per row (step and decay) is computed once for BLOCK
 // tokens by the workgroup, in shared memory.
 //
+// Products are added with fma(), spelled out: left to the compiler, the same sums could be contracted in one way
+// in one pipeline and otherwise in the next, and packed sequences would differ from lone ones in their last bits.
+//
 // y needs a sum over the LANES invocations: by shuffles (subgroup), or for a block of tokens at once through
 // shared memory (scalar).
 // Grid: (headdim / rows of a workgroup, heads, batch or, with cu_seqlens, sequences).
@@ -70,8 +73,8 @@ Place my_place() {
     const uint tokens = push.header[HEADER_TOKENS];
     if (PACKING == PACKING_CU_SEQLENS) {  // offsets come from device memory: keep them inside
         at.b = 0;
-        at.first = uint(clamp(seq_load_int(at.sequence * seq_s0), 0, int(tokens)));
-        at.count = uint(clamp(seq_load_int((at.sequence + 1) * seq_s0), int(at.first), int(tokens))) - at.first;
+        at.first = uint(clamp(seq_load_int(at.sequence * seq_s1), 0, int(tokens)));
+        at.count = uint(clamp(seq_load_int((at.sequence + 1) * seq_s1), int(at.first), int(tokens))) - at.first;
     } else {
         at.b = at.sequence;
         at.first = 0;
@@ -129,7 +132,7 @@ void prepare_block(Place at, uint block, float a, float bias) {
 void store_y(Place at, uint token, uint p, float sum) {
     if (p >= HEADDIM) return;
     float value = sum;
-    if (D_present) value += D_load(at.h * D_s0 + p * D_s1) * x_load(at.b * x_s0 + token * x_s1 + at.h * x_s2 + p * x_s3);
+    if (D_present) value = fma(D_load(at.h * D_s0 + p * D_s1), x_load(at.b * x_s0 + token * x_s1 + at.h * x_s2 + p * x_s3), value);
     if (z_present) value *= silu(z_load(at.b * z_s0 + token * z_s1 + at.h * z_s2 + p * z_s3));
     y_store(at.b * y_s0 + token * y_s1 + at.h * y_s2 + p * y_s3, value);
 }
@@ -150,8 +153,8 @@ void advance(Place at, uint i, uint token, out float sums[ROWS]) {
         const float b_n = inside ? B_load(base_B + n * B_s3) : 0.0;
         const float c_n = inside ? C_load(base_C + n * C_s3) : 0.0;
         [[unroll]] for (uint r = 0; r < ROWS; ++r) {
-            state[r * COLUMNS + j] = state[r * COLUMNS + j] * keep + scaled[r] * b_n;
-            sums[r] += state[r * COLUMNS + j] * c_n;
+            state[r * COLUMNS + j] = fma(state[r * COLUMNS + j], keep, scaled[r] * b_n);
+            sums[r] = fma(state[r * COLUMNS + j], c_n, sums[r]);
         }
     }
 }

@@ -58,7 +58,7 @@ void main() {
             if (PACKING == PACKING_NONE || chunk.count != 0) {
                 states_store(base + c * states_s1, state);
                 if (states_out_present) states_out_store(base_out + c * states_out_s1, state);
-                state = state * decay(total[i]) + added[i];
+                state = fma(state, decay(total[i]), added[i]);
             }
             if (PACKING == PACKING_CU_SEQLENS && final_states_present && chunk.ends)
                 final_states_store(chunk.sequence * final_states_s0 + at_final, state);

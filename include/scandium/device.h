@@ -20,7 +20,8 @@ struct Features {
     bool subgroup_size_control = false;        // subgroupSizeControl
     bool compute_full_subgroups = false;       // computeFullSubgroups
     bool vulkan_memory_model = false;          // vulkanMemoryModel and vulkanMemoryModelDeviceScope
-    bool cooperative_matrix = false;           // cooperativeMatrix and maintenance4, which Vulkan 1.3 has in its core
+    bool cooperative_matrix = false;           // cooperativeMatrix and maintenance4, which Vulkan 1.3 has in its core; not
+                                               // used before 1.3, nor without vulkan_memory_model and storage_buffer_16bit
     bool bfloat16_cooperative_matrix = false;  // shaderBFloat16Type and shaderBFloat16CooperativeMatrix
     bool pipeline_executable_info = false;     // pipelineExecutableInfo: for pipeline_statistics() only
 };
@@ -74,14 +75,14 @@ struct Caps {
     VkDriverId driver_id = VkDriverId(0);
     VkPhysicalDeviceType device_type = VK_PHYSICAL_DEVICE_TYPE_OTHER;
 
-    Features features;  // in Requirements' sense until wrap_device: what the host enabled
+    Features features;  // in Requirements' sense; after wrap_device only those of them that the host enabled
 
     uint32_t subgroup_size = 1, min_subgroup_size = 1, max_subgroup_size = 1;
-    bool subgroup_arithmetic = false;         // basic and arithmetic, in compute shaders
-    bool subgroup_shuffle = false;            // basic and shuffle, in compute shaders
-    bool can_require_subgroup_size = false;   // in compute pipelines
+    bool subgroup_arithmetic = false;        // basic and arithmetic, in compute shaders
+    bool subgroup_shuffle = false;           // basic and shuffle, in compute shaders
+    bool can_require_subgroup_size = false;  // in compute pipelines
 
-    uint32_t max_invocations = 128;           // in a workgroup
+    uint32_t max_invocations = 128;  // in a workgroup
     uint32_t max_workgroup_size_x = 128;
     uint32_t max_workgroups[3] = {65535, 65535, 65535};
     uint32_t shared_memory = 16384;           // bytes in a workgroup
@@ -105,21 +106,23 @@ struct DeviceDesc {
     VkPhysicalDevice physical_device = VK_NULL_HANDLE;
     VkDevice device = VK_NULL_HANDLE;
     PFN_vkGetInstanceProcAddr get_instance_proc_addr = nullptr;
-    uint32_t api_version = VK_API_VERSION_1_1;  // VkApplicationInfo::apiVersion that the host asked for
-    Features enabled;                           // enabled on `device`; a feature that the device lacks is invalid_argument
-    VkPipelineCache pipeline_cache = VK_NULL_HANDLE;             // may be null
-    const VkAllocationCallbacks* allocation_callbacks = nullptr; // may be null; must outlive the Device
-    DiagnosticsCallback diagnostics = nullptr;                   // may be null: then nothing is reported
+    uint32_t api_version = VK_API_VERSION_1_1;                    // VkApplicationInfo::apiVersion that the host asked for
+    Features enabled;                                             // enabled on `device`: see wrap_device
+    VkPipelineCache pipeline_cache = VK_NULL_HANDLE;              // may be null
+    const VkAllocationCallbacks* allocation_callbacks = nullptr;  // may be null; must outlive the Device
+    DiagnosticsCallback diagnostics = nullptr;                    // may be null: then nothing is reported
     void* diagnostics_user = nullptr;
 };
 
 // Fills `out` with what Scandium can use on `physical_device`. Needs no VkDevice.
 //   api_version: as in DeviceDesc.
-//   Errors: invalid_argument (null argument, version under 1.1), unsupported (the device itself is under 1.1).
+//   Errors: invalid_argument (null argument, version under 1.1), unsupported (the device itself is under 1.1),
+//   out_of_host_memory, internal_error (an entry point is missing, a Vulkan query failed).
 [[nodiscard]] SCANDIUM_API Result query_requirements(PFN_vkGetInstanceProcAddr get_instance_proc_addr, VkInstance instance,
                                                      VkPhysicalDevice physical_device, uint32_t api_version, Requirements* out) noexcept;
 
 // Fills `out` with the snapshot of a physical device; `features` is what it has, whatever is enabled later.
+//   Errors: as query_requirements.
 [[nodiscard]] SCANDIUM_API Result query_caps(PFN_vkGetInstanceProcAddr get_instance_proc_addr, VkInstance instance,
                                              VkPhysicalDevice physical_device, uint32_t api_version, Caps* out) noexcept;
 
@@ -129,13 +132,16 @@ SCANDIUM_API void* fill_feature_chain(const Features& features, FeatureChain* ou
 
 // Makes a handle for a device that the host owns. Thread-safe; the Device may be used from several
 // threads at once, since nothing in it changes.
-//   Errors: invalid_argument, unsupported, out_of_host_memory, internal_error (an entry point is missing).
+//   DeviceDesc::enabled: a feature that the physical device lacks is an error. One that was enabled without what Scandium
+//   needs beside it (Features) is not used, and device_caps() shows it as false.
+//   Errors: invalid_argument (null member of desc or null out, version under 1.1, such a feature), unsupported (the
+//   physical device is under 1.1), out_of_host_memory, internal_error (an entry point is missing, a Vulkan query failed).
 [[nodiscard]] SCANDIUM_API Result wrap_device(const DeviceDesc& desc, Device** out) noexcept;
 
 // Every Graph and Plan made from it must be gone before. Null is ignored.
 SCANDIUM_API void destroy_device(Device* device) noexcept;
 
-// What variants are chosen from: `features` are those that the host enabled.
+// What variants are chosen from: `features` are those that the host enabled, as far as they can be used.
 SCANDIUM_API const Caps& device_caps(const Device* device) noexcept;
 
 }  // namespace scandium

@@ -47,24 +47,28 @@ struct SyncInfo {
 };
 SCANDIUM_API SyncInfo sync_info(const Plan* plan) noexcept;
 
-// One dispatch, for logs and for engines with a graph of their own.
+// One dispatch, for logs and for engines with a graph of their own, which record it with record_dispatch(). An engine
+// that places barriers itself must know that transient tensors may share memory: two conflict where their ranges of the
+// workspace meet.
 struct DispatchInfo {
-    const char* name = "";     // of the operator's stage, as in ssd_chunk_scan
-    const char* kernel = "";   // of the SPIR-V module, as in ssd_chunk_scan_coopmat_f16_address16
-    const char* reason = "";   // why this variant and not a faster one
+    const char* name = "";    // of the operator's stage, as in ssd_chunk_scan
+    const char* kernel = "";  // of the SPIR-V module, as in ssd_chunk_scan_coopmat_f16_address16
+    const char* reason = "";  // why this variant and not a faster one
     Variant variant = Variant::automatic;
     uint32_t groups[3] = {};
     uint32_t local_size = 0;
-    uint32_t subgroup_size = 0;    // required size; 0: the driver's choice
-    uint32_t shared_memory = 0;    // bytes
-    bool barrier_before = false;   // a compute-to-compute memory barrier precedes it
+    uint32_t subgroup_size = 0;   // required size; 0: the driver's choice
+    uint32_t shared_memory = 0;   // bytes
+    bool barrier_before = false;  // a compute-to-compute memory barrier precedes it
     uint32_t tensor_count = 0;
     struct {
+        TensorId tensor;  // kNoTensor: one that the planner added
         const char* name;
-        VkDeviceSize bytes;        // of the part that this dispatch reaches
+        VkDeviceSize offset;  // of the part that this dispatch reaches, from the tensor's first byte
+        VkDeviceSize bytes;   // of that part
         bool reads, writes;
         bool in_workspace;
-        VkDeviceSize workspace_offset;
+        VkDeviceSize workspace_offset;  // of that part, from the workspace's first byte
     } tensors[14] = {};
     VkPipeline pipeline = VK_NULL_HANDLE;
 };
@@ -93,15 +97,22 @@ struct Binding {
 SCANDIUM_API void destroy_bindings(Bindings* bindings) noexcept;
 
 struct RecordOptions {
-    uint64_t seqlen = 0;                       // tokens to process, at most as planned; 0: as planned
-    VkQueryPool timestamps = VK_NULL_HANDLE;   // if set, dispatch_count + 1 timestamps are written, reset by the host
+    uint64_t seqlen = 0;                      // tokens to process, at most as planned; 0: as planned
+    VkQueryPool timestamps = VK_NULL_HANDLE;  // if set, dispatch_count + 1 timestamps are written, reset by the host
     uint32_t first_query = 0;
-    bool labels = false;                       // VK_EXT_debug_utils labels, one for each dispatch
+    bool labels = false;  // VK_EXT_debug_utils labels, one around each dispatch
 };
 
 // Records the plan. Leaves the compute pipeline, descriptor set 0 and push constants changed. The command
 // buffer must be recording, outside a render pass, on a queue family with compute.
 SCANDIUM_API void record(VkCommandBuffer commands, const Plan* plan, const Bindings* bindings,
                          const RecordOptions& options = RecordOptions()) noexcept;
+
+// Records one dispatch, without the barrier that describe() may tell of: that is the caller's, and needed even before a
+// dispatch of which nothing is recorded, because options.seqlen leaves it no groups. Writes no timestamps; else as
+// record(), which is this for every index in order, with the barriers.
+//   index: below dispatch_count(plan).
+SCANDIUM_API void record_dispatch(VkCommandBuffer commands, const Plan* plan, const Bindings* bindings, uint32_t index,
+                                  const RecordOptions& options = RecordOptions()) noexcept;
 
 }  // namespace scandium

@@ -20,16 +20,17 @@
 
 namespace scandium {
 
-// What a call came to. Everything but `ok` is also told to the diagnostics callback
-// (see DeviceDesc), with a sentence that names the argument and the limit it broke.
+// What a call came to. A failure is also told to the diagnostics callback (DeviceDesc, ContextOptions), with a sentence
+// that names the argument and the limit it broke. Not told: what query_requirements and query_caps return, and calls on
+// a null object, since there is no callback yet; and a graph's first failure when later calls return it again.
 enum class Result : int32_t {
     ok = 0,
-    invalid_argument,      // the caller's mistake; nothing was changed
-    unsupported,           // valid, but no variant fits this device
+    invalid_argument,  // the caller's mistake; nothing was changed
+    unsupported,       // valid, but no variant fits this device
     out_of_host_memory,
     out_of_device_memory,
     device_lost,
-    internal_error,        // a Vulkan call failed in a way that it should not; the callback has its VkResult
+    internal_error,  // a Vulkan call failed in a way that it should not; the callback has its VkResult
 };
 
 // Element type of a tensor. 16-bit floats are read and written as stored; all arithmetic is f32.

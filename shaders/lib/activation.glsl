@@ -4,8 +4,13 @@
 // absolutely near 1, which would be all of a small result. The series' first dropped term is under 2e-8.
 float log1p_unit(float e) {
     const float s = e / (2.0 + e), q = s * s;
-    return 2.0 * s *
-           (1.0 + q * (1.0 / 3.0 + q * (1.0 / 5.0 + q * (1.0 / 7.0 + q * (1.0 / 9.0 + q * (1.0 / 11.0 + q * (1.0 / 13.0)))))));
+    float sum = 1.0 / 13.0;
+    sum = fma(q, sum, 1.0 / 11.0);
+    sum = fma(q, sum, 1.0 / 9.0);
+    sum = fma(q, sum, 1.0 / 7.0);
+    sum = fma(q, sum, 1.0 / 5.0);
+    sum = fma(q, sum, 1.0 / 3.0);
+    return 2.0 * s * fma(q, sum, 1.0);
 }
 
 // log(1 + exp(v)); beyond 20 it is v to the last bit.

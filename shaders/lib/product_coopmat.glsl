@@ -45,22 +45,22 @@ MATRIX_SUM sums[2][2];
 uint my_row() { return gl_SubgroupID / 2 * 2 * MATRIX_M; }
 uint my_col() { return gl_SubgroupID % 2 * 2 * MATRIX_N; }
 
-// Two values as operands in one word. How the conversion rounds is up to the driver: an exact input has
-// nothing to round, and what rounding takes from a computed one is multiplied too.
-uint pack(float first, float second) {
+// The part of a value that the matrix's type holds exactly: its leading bits. Not a conversion there and back, which
+// a compiler may take for nothing done.
+float leading_part(float v) {
 #if COOPMAT_BF16
-    return floatBitsToUint(first) >> 16 | (floatBitsToUint(second) & 0xffff0000u);
+    return uintBitsToFloat(floatBitsToUint(v) & 0xffff0000u);
 #else
-    return packHalf2x16(vec2(first, second));
+    return uintBitsToFloat(floatBitsToUint(v) & 0xffffe000u);
 #endif
 }
 
-// What `packed` lacks of the two values. bf16 keeps less of it, so it is rounded.
-uint pack_rest(float first, float second, uint packed) {
+// Two values that need no rounding, or whose rounding does not matter, as operands in one word.
+uint pack(float first, float second) {
 #if COOPMAT_BF16
-    return f32_to_bf16(first - uintBitsToFloat(packed << 16)) | f32_to_bf16(second - uintBitsToFloat(packed & 0xffff0000u)) << 16;
+    return f32_to_bf16(first) | f32_to_bf16(second) << 16;
 #else
-    return pack(first - unpackHalf2x16(packed).x, second - unpackHalf2x16(packed).y);
+    return packHalf2x16(vec2(first, second));
 #endif
 }
 
@@ -100,9 +100,9 @@ void load_a(uint phase, uint row0, uint k0, float scale) {
         const uint row = A_K_FASTEST ? i / (TILE_K / 2) : i % TILE_M, k = 2 * (A_K_FASTEST ? i % (TILE_K / 2) : i / TILE_M);
         const float factor = a_is_exact(phase) ? 1.0 : scale;
         const float first = factor * operand_a(phase, row0 + row, k0 + k), second = factor * operand_a(phase, row0 + row, k0 + k + 1);
-        const uint packed = pack(first, second);
-        tile_a[row * PITCH + k / 2] = packed;
-        if (!a_is_exact(phase)) tile_rest[row * PITCH + k / 2] = pack_rest(first, second, packed);
+        const float first_part = leading_part(first), second_part = leading_part(second);
+        tile_a[row * PITCH + k / 2] = pack(first_part, second_part);
+        if (!a_is_exact(phase)) tile_rest[row * PITCH + k / 2] = pack(first - first_part, second - second_part);
     }
 }
 
@@ -112,9 +112,9 @@ void load_b(uint phase, uint col0, uint k0, float scale) {
         const uint k = 2 * (b_col_fastest(phase) ? i / TILE_N : i % (TILE_K / 2));
         const float factor = b_is_exact(phase) ? 1.0 : scale;
         const float first = factor * operand_b(phase, k0 + k, col0 + col), second = factor * operand_b(phase, k0 + k + 1, col0 + col);
-        const uint packed = pack(first, second);
-        tile_b[col * PITCH + k / 2] = packed;
-        if (!b_is_exact(phase)) tile_rest[col * PITCH + k / 2] = pack_rest(first, second, packed);
+        const float first_part = leading_part(first), second_part = leading_part(second);
+        tile_b[col * PITCH + k / 2] = pack(first_part, second_part);
+        if (!b_is_exact(phase)) tile_rest[col * PITCH + k / 2] = pack(first - first_part, second - second_part);
     }
 }
 

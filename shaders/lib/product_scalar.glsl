@@ -48,10 +48,10 @@ void accumulate(uint phase, uint row0, uint col0, uint k_end) {
         for (uint k = 0; k < TILE_K; ++k) {
             const uint a = k * TILE_M + row, b = k * TILE_N + col;
             const vec4 right = vec4(tile_b[b], tile_b[b + 1], tile_b[b + 2], tile_b[b + 3]);
-            accumulator[0] += tile_a[a] * right;
-            accumulator[1] += tile_a[a + 1] * right;
-            accumulator[2] += tile_a[a + 2] * right;
-            accumulator[3] += tile_a[a + 3] * right;
+            accumulator[0] = fma(vec4(tile_a[a]), right, accumulator[0]);
+            accumulator[1] = fma(vec4(tile_a[a + 1]), right, accumulator[1]);
+            accumulator[2] = fma(vec4(tile_a[a + 2]), right, accumulator[2]);
+            accumulator[3] = fma(vec4(tile_a[a + 3]), right, accumulator[3]);
         }
     }
 }

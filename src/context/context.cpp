@@ -2,24 +2,10 @@
 #include <new>
 
 #include "context/context_state.h"
+#include "core/features.h"
 
 namespace scandium {
 namespace {
-
-// The features that are in both.
-Features common(const Features& a, const Features& b) {
-    Features both;
-    both.storage_buffer_16bit = a.storage_buffer_16bit && b.storage_buffer_16bit;
-    both.shader_float16 = a.shader_float16 && b.shader_float16;
-    both.buffer_device_address = a.buffer_device_address && b.buffer_device_address;
-    both.subgroup_size_control = a.subgroup_size_control && b.subgroup_size_control;
-    both.compute_full_subgroups = a.compute_full_subgroups && b.compute_full_subgroups;
-    both.vulkan_memory_model = a.vulkan_memory_model && b.vulkan_memory_model;
-    both.cooperative_matrix = a.cooperative_matrix && b.cooperative_matrix;
-    both.bfloat16_cooperative_matrix = a.bfloat16_cooperative_matrix && b.bfloat16_cooperative_matrix;
-    both.pipeline_executable_info = a.pipeline_executable_info && b.pipeline_executable_info;
-    return both;
-}
 
 // The first family with compute and timestamps, else the first with compute.
 Result find_queue_family(Context* context) {

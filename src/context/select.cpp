@@ -31,6 +31,26 @@ bool parse_index(const char* text, size_t* out) {
     return *text != 0;
 }
 
+// Fails only if none of several devices can be queried.
+Result report_devices(const Instance& instance, const Array<VkPhysicalDevice>& devices, void (*each)(void* user, const DeviceEntry& entry),
+                      void* user) {
+    Result failure = Result::ok;
+    bool found = false;
+    for (uint32_t i = 0; i < devices.size(); ++i) {
+        DeviceEntry entry;
+        entry.index = i;
+        Result result = Result::ok;
+        entry.caps = caps_of(instance, devices[i], &result);
+        if (result != Result::ok) {
+            failure = instance.diagnostics.fail(result, "list_devices: device %u could not be queried", i);
+            continue;
+        }
+        found = true;
+        each(user, entry);
+    }
+    return found ? Result::ok : failure;
+}
+
 int rank(VkPhysicalDeviceType type) {
     switch (type) {
     case VK_PHYSICAL_DEVICE_TYPE_DISCRETE_GPU: return 4;
@@ -66,10 +86,7 @@ Result select_device(const Instance& instance, const char* name, VkPhysicalDevic
     if (Result result = list_physical_devices(instance, &devices); result != Result::ok) return result;
     if (devices.size() == 0) return instance.diagnostics.fail(Result::unsupported, "create_context: there is no Vulkan 1.1 device");
     size_t index = 0;
-    if (name && parse_index(name, &index)) {
-        if (index >= devices.size())
-            return instance.diagnostics.fail(Result::unsupported, "create_context: device %s does not exist, there are %zu", name,
-                                             devices.size());
+    if (name && parse_index(name, &index) && index < devices.size()) {
         *out = devices[index];
         return Result::ok;
     }
@@ -81,7 +98,9 @@ Result select_device(const Instance& instance, const char* name, VkPhysicalDevic
         best = rank(properties.deviceType);
         *out = device;
     }
-    if (best < 0) return instance.diagnostics.fail(Result::unsupported, "create_context: no device has \"%s\" in its name", name);
+    if (best < 0)
+        return instance.diagnostics.fail(Result::unsupported, "create_context: none of %zu devices has that index or \"%s\" in its name",
+                                         devices.size(), name);
     return Result::ok;
 }
 
@@ -93,15 +112,7 @@ Result list_devices(void (*each)(void* user, const DeviceEntry& entry), void* us
     Array<VkPhysicalDevice> devices;
     Result result = create_instance(false, &instance);
     if (result == Result::ok) result = list_physical_devices(instance, &devices);
-    for (uint32_t i = 0; i < devices.size() && result == Result::ok; ++i) {
-        DeviceEntry entry;
-        entry.index = i;
-        entry.caps = caps_of(instance, devices[i], &result);
-        if (result == Result::ok)
-            each(user, entry);
-        else
-            result = instance.diagnostics.fail(result, "list_devices: device %u could not be queried", i);
-    }
+    if (result == Result::ok) result = report_devices(instance, devices, each, user);
     destroy_instance(&instance);
     return result;
 }

@@ -1,4 +1,5 @@
 // Graphs and their tensors: declaration and checks.
+#include <cassert>
 #include <cstring>
 #include <initializer_list>
 #include <new>
@@ -144,7 +145,8 @@ Result Graph::append(const Dispatch& dispatch) {
 }
 
 void Dispatch::spec(uint32_t id, uint32_t value) {
-    if (spec_count < kMaxSpecConstants) specs[spec_count++] = {id, value};
+    assert(spec_count < kMaxSpecConstants);
+    specs[spec_count++] = {id, value};
 }
 
 void Dispatch::spec(uint32_t id, float value) {
@@ -154,7 +156,8 @@ void Dispatch::spec(uint32_t id, float value) {
 }
 
 void Dispatch::argument(uint32_t index, const View& view, Access access) {
-    if (index >= kMaxArguments || view.tensor == kNoTensor) return;
+    assert(index < kMaxArguments);
+    if (view.tensor == kNoTensor) return;
     arguments[index] = {view, access};
     if (argument_count <= index) argument_count = index + 1;
 }

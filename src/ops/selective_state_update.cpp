@@ -127,6 +127,18 @@ private:
         return {0, extent.rows, from, indexed_out_ ? SlotRange{0, extent.slots_out} : from, 0, extent.heads};
     }
 
+    // What may have to pass through the workspace: all but what the state takes, which is kept where it is.
+    static uint64_t staged_bytes(const Views& v) {
+        uint64_t bytes = 0;
+        for (const View* view : {&v.x, &v.dt, &v.A, &v.B, &v.C, &v.D, &v.z, &v.dt_bias, &v.y}) {
+            if (view->tensor == kNoTensor) continue;
+            uint64_t elements = 4;
+            for (uint32_t i = 0; i < view->rank; ++i) elements *= view->shape[i];
+            bytes += elements;
+        }
+        return bytes;
+    }
+
     // What stops parts of `extent`: the name of a limit, and the axis that should be cut; null if nothing does.
     const char* what_exceeds(const Extent& extent, uint64_t Extent::** axis, uint64_t* value) const {
         const Caps& caps = graph_.caps();
@@ -140,6 +152,8 @@ private:
         *axis = &Extent::rows;
         for (const View* view : {&v.x, &v.dt, &v.A, &v.B, &v.C, &v.D, &v.z, &v.dt_bias, &v.snapshots, &v.y})
             if (*value = view->bytes(); view->tensor != kNoTensor && *value > limit) return limit_name;
+        *value = staged_bytes(v);
+        if (graph_.access == MemoryAccess::descriptor && *value > limit) return "maxStorageBufferRange, for the workspace";
         *value = extent.rows;
         if (*value > caps.max_workgroups[2]) return "maxComputeWorkGroupCount[2]";
         *axis = nullptr;

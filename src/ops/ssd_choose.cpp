@@ -26,7 +26,8 @@ bool find_shape(const Caps& caps, DType type, CooperativeMatrixShape* out) {
 // Why cooperative matrices cannot be used, or null with `out` filled.
 const char* try_coopmat(const Caps& caps, const SsdProblem& problem, ProductChoice* out) {
     const DType type = problem.x;
-    if (!caps.features.cooperative_matrix) return "cooperative_matrix is not enabled";
+    if (!caps.features.cooperative_matrix)
+        return "cooperative_matrix (with maintenance4, vulkan_memory_model and storage_buffer_16bit) is not enabled";
     if (caps.bug_cooperative_matrix_crash) return "this driver crashes on cooperative matrices";
     if (type == DType::f32) return "f32 inputs would lose precision in 16-bit operands";
     if (problem.B != type || problem.C != type) return "x, B and C differ in dtype";

@@ -52,7 +52,7 @@ private:
         s.z = graph_.view(op_.z);
         s.dt_bias = graph_.view(op_.dt_bias);
         s.initial_states = graph_.view(op_.initial_states);
-        s.seq = graph_.view(problem_.packing == Packing::seq_idx ? op_.seq_idx : op_.cu_seqlens);
+        s.seq = problem_.packing == Packing::cu_seqlens ? as_row(graph_.view(op_.cu_seqlens)) : graph_.view(op_.seq_idx);
         s.y = graph_.view(op_.y);
         s.final_states = graph_.view(op_.final_states);
         s.states_out = graph_.view(op_.states);
@@ -65,6 +65,15 @@ private:
         s.dt_min = op_.dt_min;
         s.dt_max = std::isinf(op_.dt_max) ? 3.402823466e+38f : op_.dt_max;
         return s;
+    }
+
+    // A vector as a matrix of one row, so that shaders index offsets of sequences in one way.
+    static View as_row(View view) {
+        view.rank = 2;
+        view.shape[1] = view.shape[0];
+        view.stride[1] = view.stride[0];
+        view.shape[0] = 1;
+        return view;
     }
 
     static void cut(View* view, uint32_t axis, uint64_t first, uint64_t count) {

@@ -1,4 +1,4 @@
-// The operators that the program can run. One is a file, op_NAME.cpp, that defines prepare_NAME, and a line of the list
+// The operators that the program can run. One is a function prepare_NAME in a file op_*.cpp, and an entry of the list
 // in ops.cpp.
 #pragma once
 

@@ -20,9 +20,12 @@ std::string type_names(Problem::Types types) {
     return text;
 }
 
+bool is_in_file(const char* axis) { return std::strcmp(axis, "1") != 0; }
+
 std::string axis_names(Problem::Axes axes) {
     std::string text;
-    for (const char* axis : axes) text += (text.empty() ? "" : ", ") + std::string(axis);
+    for (const char* axis : axes)
+        if (is_in_file(axis)) text += (text.empty() ? "" : ", ") + std::string(axis);
     return "(" + text + ")";
 }
 
@@ -40,10 +43,13 @@ const SafetensorsEntry* Problem::optional(const char* name, Types types, Axes ax
     const DType dtype = dtype_of(entry->type);
     if (std::find(types.begin(), types.end(), dtype) == types.end())
         case_.fail("tensor '%s' is %s; it must be %s", name, name_of(entry->type), type_names(types).c_str());
-    if (entry->shape.size() != axes.size())
+    if (entry->shape.size() != static_cast<size_t>(std::count_if(axes.begin(), axes.end(), is_in_file)))
         case_.fail("tensor '%s' has the shape %s; it must be %s", name, shape_text(entry->shape).c_str(), axis_names(axes).c_str());
     size_t index = 0;
+    Input input{entry, dtype, {}};
     for (const char* axis : axes) {
+        input.graph_shape.push_back(is_in_file(axis) ? entry->shape[index] : 1);
+        if (!is_in_file(axis)) continue;
         const uint64_t length = entry->shape[index++];
         const auto [place, is_new] = axes_.try_emplace(axis, Axis{length, "in tensor '" + std::string(name) + "'"});
         if (length == 0) case_.fail("tensor '%s' has the shape %s: %s is 0", name, shape_text(entry->shape).c_str(), axis);
@@ -52,15 +58,17 @@ const SafetensorsEntry* Problem::optional(const char* name, Types types, Axes ax
                        static_cast<unsigned long long>(length), static_cast<unsigned long long>(place->second.length),
                        place->second.why.c_str());
     }
-    inputs_.push_back({entry, dtype});
+    inputs_.push_back(std::move(input));
     return entry;
 }
 
 void Problem::set_axis(const char* name, uint64_t length, const std::string& why) { axes_[name] = {length, why}; }
 
 void Problem::output(const char* name, DType dtype, Axes axes, double tolerance) {
-    Output output{name, dtype, {}, size_of(dtype), tolerance};
+    Output output{name, dtype, {}, {}, size_of(dtype), tolerance};
     for (const char* axis : axes) {
+        output.graph_shape.push_back(is_in_file(axis) ? axes_.at(axis).length : 1);
+        if (!is_in_file(axis)) continue;
         const uint64_t length = axes_.at(axis).length;
         if (output.bytes > UINT64_MAX / length) case_.fail("output '%s' %s is too large", name, axis_names(axes).c_str());
         output.shape.push_back(length);

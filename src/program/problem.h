@@ -24,12 +24,13 @@ struct Choices {
 struct Input {
     const SafetensorsEntry* entry = nullptr;
     DType dtype = DType::none;
+    std::vector<uint64_t> graph_shape;  // with the operator's axes of 1 that the file lacks
 };
 
 struct Output {
     std::string name;
     DType dtype = DType::none;
-    std::vector<uint64_t> shape;
+    std::vector<uint64_t> shape, graph_shape;  // graph_shape: with the operator's axes of 1 that the file lacks
     uint64_t bytes = 0;
     double tolerance = 0;  // for the relative error, unless the command line has another
 };
@@ -57,7 +58,7 @@ public:
     Problem(Problem&&) = default;
 
     // For operators. Axes are named: the first tensor that has one says how long it is, and the others must agree.
-    // Throw FileError.
+    // An axis named "1" is one of the operator's that the file's tensor lacks. Throw FileError.
     const SafetensorsEntry& require(const char* name, Types types, Axes axes);
     const SafetensorsEntry* optional(const char* name, Types types, Axes axes);  // null if the case lacks it
     void output(const char* name, DType dtype, Axes axes, double tolerance);

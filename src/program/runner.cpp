@@ -73,11 +73,11 @@ void Job::build(MemoryAccess access) {
     graph_.reset(graph);
     TensorIds ids;
     for (const Input& input : problem_.inputs()) {
-        input_ids_.push_back(declare(input.entry->name, input.dtype, input.entry->shape));
+        input_ids_.push_back(declare(input.entry->name, input.dtype, input.graph_shape));
         ids.inputs[input.entry->name] = input_ids_.back();
     }
     for (const Output& output : problem_.outputs()) {
-        output_ids_.push_back(declare(output.name, output.dtype, output.shape));
+        output_ids_.push_back(declare(output.name, output.dtype, output.graph_shape));
         ids.outputs[output.name] = output_ids_.back();
     }
     check(problem_.append(graph, ids), problem_.source().op().c_str());

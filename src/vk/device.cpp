@@ -1,26 +1,11 @@
 // The handle made from a host's device.
 #include <new>
 
+#include "core/features.h"
 #include "vk/device_vk.h"
 
 namespace scandium {
 namespace {
-
-struct NamedFeature {
-    bool Features::*feature;
-    const char* name;
-};
-constexpr NamedFeature kNamedFeatures[] = {
-    {&Features::storage_buffer_16bit, "storage_buffer_16bit"},
-    {&Features::shader_float16, "shader_float16"},
-    {&Features::buffer_device_address, "buffer_device_address"},
-    {&Features::subgroup_size_control, "subgroup_size_control"},
-    {&Features::compute_full_subgroups, "compute_full_subgroups"},
-    {&Features::vulkan_memory_model, "vulkan_memory_model"},
-    {&Features::cooperative_matrix, "cooperative_matrix"},
-    {&Features::bfloat16_cooperative_matrix, "bfloat16_cooperative_matrix"},
-    {&Features::pipeline_executable_info, "pipeline_executable_info"},
-};
 
 Result check_desc(const DeviceDesc& desc, const Diagnostics& diagnostics) {
     const char* missing = nullptr;
@@ -39,22 +24,23 @@ Result missing_entry_point(const Diagnostics& diagnostics, const char* name) {
     return diagnostics.fail(Result::internal_error, "wrap_device: entry point %s is missing", name);
 }
 
-// Replaces the features that the device has by those that the host enabled, and what follows from them.
-Result apply_enabled(const Features& enabled, DeviceVk* device) {
+// Leaves of the features that can be used those that the host enabled, and what follows from them. One that the host
+// enabled for itself, without what Scandium needs beside it, is no mistake.
+Result apply_enabled(const Features& enabled, const Features& offered, DeviceVk* device) {
     Caps& caps = device->caps;
-    for (const NamedFeature& named : kNamedFeatures)
-        if (enabled.*named.feature && !(caps.features.*named.feature))
+    for (const FeatureMember& feature : kFeatureMembers)
+        if (enabled.*feature.member && !(offered.*feature.member))
             return device->diagnostics.fail(Result::invalid_argument,
-                                            "wrap_device: DeviceDesc::enabled.%s is set, but %s lacks it with Vulkan %u.%u", named.name,
+                                            "wrap_device: DeviceDesc::enabled.%s is set, but %s lacks it with Vulkan %u.%u", feature.name,
                                             caps.device_name, VK_API_VERSION_MAJOR(device->version), VK_API_VERSION_MINOR(device->version));
-    caps.features = enabled;
+    caps.features = common(enabled, caps.features);
     // The kernels with cooperative matrices are in the Vulkan memory model and have 16-bit storage.
-    if (!enabled.vulkan_memory_model || !enabled.storage_buffer_16bit) caps.features.cooperative_matrix = false;
+    if (!caps.features.vulkan_memory_model || !caps.features.storage_buffer_16bit) caps.features.cooperative_matrix = false;
     if (!caps.features.cooperative_matrix) {
         caps.features.bfloat16_cooperative_matrix = false;
         caps.cooperative_matrix_count = 0;
     }
-    if (!enabled.subgroup_size_control) caps.can_require_subgroup_size = false;
+    if (!caps.features.subgroup_size_control) caps.can_require_subgroup_size = false;
     return Result::ok;
 }
 
@@ -75,10 +61,13 @@ Result fill(const DeviceDesc& desc, DeviceVk* device) {
     InstanceApi api;
     if (const char* missing = api.load(desc.get_instance_proc_addr, desc.instance); missing)
         return missing_entry_point(diagnostics, missing);
-    const Result queried = query_device(api, desc.physical_device, desc.api_version, &device->caps, &device->limits, &device->version);
+    BesideCaps beside;
+    const Result queried = query_device(api, desc.physical_device, desc.api_version, &device->caps, &beside);
     if (queried == Result::unsupported) return diagnostics.fail(queried, "wrap_device: the physical device is under Vulkan 1.1");
     if (queried != Result::ok) return diagnostics.fail(queried, "wrap_device: the physical device could not be queried");
-    if (Result result = apply_enabled(desc.enabled, device); result != Result::ok) return result;
+    device->version = beside.version;
+    device->limits = beside.limits;
+    if (Result result = apply_enabled(desc.enabled, beside.offered, device); result != Result::ok) return result;
     return load_entry_points(api.GetDeviceProcAddr, device);
 }
 

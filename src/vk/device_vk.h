@@ -23,8 +23,12 @@ struct DeviceVk : Device {
 // A Device that the public interface hands out is always one that wrap_device made.
 inline const DeviceVk& as_vk(const Device* device) { return *static_cast<const DeviceVk*>(device); }
 
-// query_caps, and what it leaves out. `version` becomes the version in use.
-Result query_device(const InstanceApi& api, VkPhysicalDevice physical_device, uint32_t api_version, Caps* caps, PipelineLimits* limits,
-                    uint32_t* version);
+// What query_caps leaves out.
+struct BesideCaps {
+    uint32_t version = 0;  // in use
+    Features offered;      // each for itself; those of Caps also have what Scandium needs beside them
+    PipelineLimits limits;
+};
+Result query_device(const InstanceApi& api, VkPhysicalDevice physical_device, uint32_t api_version, Caps* caps, BesideCaps* beside);
 
 }  // namespace scandium

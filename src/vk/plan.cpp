@@ -52,12 +52,14 @@ void describe_tensor(const Plan& plan, const Argument& argument, DispatchInfo* o
     if (view.tensor == kNoTensor) return;
     const Tensor& tensor = plan.schedule.tensors[view.tensor];
     auto& entry = out->tensors[out->tensor_count++];
+    entry.tensor = view.tensor < plan.schedule.graph_tensor_count ? view.tensor : kNoTensor;
     entry.name = tensor.name;
+    entry.offset = view.offset * size_of(view.dtype);
     entry.bytes = view.bytes();
     entry.reads = reads(argument.access);
     entry.writes = writes(argument.access);
     entry.in_workspace = tensor.transient;
-    entry.workspace_offset = tensor.transient ? plan.schedule.workspace_offset[view.tensor] + view.offset * size_of(view.dtype) : 0;
+    entry.workspace_offset = tensor.transient ? plan.schedule.workspace_offset[view.tensor] + entry.offset : 0;
 }
 
 double to_number(const VkPipelineExecutableStatisticKHR& statistic) {

@@ -32,27 +32,27 @@ public:
         for (size_t i = 0; i < plan_.schedule.dispatches.size(); ++i) {
             // Kept where the dispatch is skipped: later ones may rely on it for what came before.
             if (plan_.schedule.dispatches[i].barrier_before) barrier_compute_to_compute(api_.CmdPipelineBarrier, commands_);
-            begin_label(plan_.schedule.dispatches[i].dispatch.name);
             dispatch(i);
-            if (labels_) api_.CmdEndDebugUtilsLabelEXT(commands_);
             timestamp(VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT);
         }
     }
 
-private:
     void dispatch(size_t index) {
         const Dispatch& dispatch = plan_.schedule.dispatches[index].dispatch;
         PushConstants push = bindings_.push_constants[index];
         uint32_t groups[3] = {dispatch.groups[0], dispatch.groups[1], dispatch.groups[2]};
         if (options_.seqlen) shrink(dispatch, options_.seqlen, &push, groups);
         if (groups[0] == 0 || groups[1] == 0 || groups[2] == 0) return;
+        begin_label(dispatch.name);
         bind_pipeline(plan_.pipeline(index).handle);
         if (plan_.uses_descriptors())
             api_.CmdBindDescriptorSets(commands_, VK_PIPELINE_BIND_POINT_COMPUTE, plan_.layout, 0, 1, &bindings_.sets[index], 0, nullptr);
         api_.CmdPushConstants(commands_, plan_.layout, VK_SHADER_STAGE_COMPUTE_BIT, 0, kPushConstantBytes, push.words);
         api_.CmdDispatch(commands_, groups[0], groups[1], groups[2]);
+        if (labels_) api_.CmdEndDebugUtilsLabelEXT(commands_);
     }
 
+private:
     void bind_pipeline(VkPipeline pipeline) {
         if (pipeline == bound_) return;
         api_.CmdBindPipeline(commands_, VK_PIPELINE_BIND_POINT_COMPUTE, pipeline);
@@ -86,6 +86,12 @@ private:
 void record(VkCommandBuffer commands, const Plan* plan, const Bindings* bindings, const RecordOptions& options) noexcept {
     assert(bindings->plan == plan);
     Recorder(commands, *plan, *bindings, options).run();
+}
+
+void record_dispatch(VkCommandBuffer commands, const Plan* plan, const Bindings* bindings, uint32_t index,
+                     const RecordOptions& options) noexcept {
+    assert(bindings->plan == plan && index < dispatch_count(plan));
+    Recorder(commands, *plan, *bindings, options).dispatch(index);
 }
 
 }  // namespace scandium

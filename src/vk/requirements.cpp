@@ -2,15 +2,15 @@
 // version in use or a listed extension defines it. An extension's presence alone proves nothing: drivers
 // list VK_KHR_cooperative_matrix with the feature off.
 #include "core/array.h"
+#include "core/features.h"
 #include "vk/device_vk.h"
 
 namespace scandium {
 namespace {
 
-// Of VK_KHR_shader_bfloat16, which headers older than 1.4.311 lack.
+// Of VK_KHR_shader_bfloat16.
 constexpr VkStructureType kStructureTypeBfloat16Features = VkStructureType(1000141000);
 constexpr VkComponentTypeKHR kComponentTypeBfloat16 = VkComponentTypeKHR(1000141000);
-constexpr const char* kBfloat16Extension = "VK_KHR_shader_bfloat16";
 // In vulkan_beta.h, which needs a macro that is the host's to define.
 constexpr const char* kPortabilitySubsetExtension = "VK_KHR_portability_subset";
 
@@ -45,25 +45,6 @@ struct Offer {
     bool has(uint32_t core_since, const char* extension) const { return version >= core_since || lists(extension); }
 };
 
-constexpr uint32_t kNeverCore = ~0u;
-
-// A feature and where it comes from.
-struct FeatureSource {
-    bool Features::*feature;
-    uint32_t core_since;
-    const char* extension;
-};
-constexpr FeatureSource kFeatureSources[] = {
-    {&Features::shader_float16, VK_API_VERSION_1_2, VK_KHR_SHADER_FLOAT16_INT8_EXTENSION_NAME},
-    {&Features::buffer_device_address, VK_API_VERSION_1_2, VK_KHR_BUFFER_DEVICE_ADDRESS_EXTENSION_NAME},
-    {&Features::subgroup_size_control, VK_API_VERSION_1_3, VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME},
-    {&Features::compute_full_subgroups, VK_API_VERSION_1_3, VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME},
-    {&Features::vulkan_memory_model, VK_API_VERSION_1_2, VK_KHR_VULKAN_MEMORY_MODEL_EXTENSION_NAME},
-    {&Features::cooperative_matrix, kNeverCore, VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME},
-    {&Features::bfloat16_cooperative_matrix, kNeverCore, kBfloat16Extension},
-    {&Features::pipeline_executable_info, kNeverCore, VK_KHR_PIPELINE_EXECUTABLE_PROPERTIES_EXTENSION_NAME},
-};
-
 Result list_extensions(const InstanceApi& api, VkPhysicalDevice physical_device, Array<VkExtensionProperties>* out) {
     VkResult result = VK_INCOMPLETE;
     while (result == VK_INCOMPLETE) {
@@ -86,41 +67,52 @@ Result query_offer(const InstanceApi& api, VkPhysicalDevice physical_device, uin
     return list_extensions(api, physical_device, &out->extensions);
 }
 
-Features query_features(const InstanceApi& api, VkPhysicalDevice physical_device, const Offer& offer) {
-    FeatureChain found{};
-    found.features2.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2;
-    Chain chain(&found.features2.pNext);
-    chain.add(&found.storage16, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_16BIT_STORAGE_FEATURES);
+void query_features(const InstanceApi& api, VkPhysicalDevice physical_device, const Offer& offer, FeatureChain* out) {
+    *out = FeatureChain{};
+    out->features2.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_FEATURES_2;
+    Chain chain(&out->features2.pNext);
+    chain.add(&out->storage16, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_16BIT_STORAGE_FEATURES);
     if (offer.has(VK_API_VERSION_1_2, VK_KHR_SHADER_FLOAT16_INT8_EXTENSION_NAME))
-        chain.add(&found.float16, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_FLOAT16_INT8_FEATURES);
+        chain.add(&out->float16, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_FLOAT16_INT8_FEATURES);
     if (offer.has(VK_API_VERSION_1_2, VK_KHR_BUFFER_DEVICE_ADDRESS_EXTENSION_NAME))
-        chain.add(&found.address, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_BUFFER_DEVICE_ADDRESS_FEATURES);
+        chain.add(&out->address, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_BUFFER_DEVICE_ADDRESS_FEATURES);
     if (offer.has(VK_API_VERSION_1_3, VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME))
-        chain.add(&found.subgroup_size, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES);
+        chain.add(&out->subgroup_size, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_FEATURES);
     if (offer.has(VK_API_VERSION_1_2, VK_KHR_VULKAN_MEMORY_MODEL_EXTENSION_NAME))
-        chain.add(&found.memory_model, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_MEMORY_MODEL_FEATURES);
-    if (offer.version >= VK_API_VERSION_1_3) chain.add(&found.maintenance4, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MAINTENANCE_4_FEATURES);
+        chain.add(&out->memory_model, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_VULKAN_MEMORY_MODEL_FEATURES);
+    if (offer.version >= VK_API_VERSION_1_3) chain.add(&out->maintenance4, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MAINTENANCE_4_FEATURES);
     if (offer.lists(VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME))
-        chain.add(&found.cooperative_matrix, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_KHR);
+        chain.add(&out->cooperative_matrix, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_COOPERATIVE_MATRIX_FEATURES_KHR);
     if (offer.lists(VK_KHR_PIPELINE_EXECUTABLE_PROPERTIES_EXTENSION_NAME))
-        chain.add(&found.executable, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PIPELINE_EXECUTABLE_PROPERTIES_FEATURES_KHR);
-    if (offer.lists(kBfloat16Extension)) chain.add(&found.bfloat16, kStructureTypeBfloat16Features);
-    api.GetPhysicalDeviceFeatures2(physical_device, &found.features2);
+        chain.add(&out->executable, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PIPELINE_EXECUTABLE_PROPERTIES_FEATURES_KHR);
+    if (offer.lists(kBfloat16Extension)) chain.add(&out->bfloat16, kStructureTypeBfloat16Features);
+    api.GetPhysicalDeviceFeatures2(physical_device, &out->features2);
+}
 
+// Each for itself.
+Features offered_features(const FeatureChain& found) {
     Features features;
     features.storage_buffer_16bit = found.storage16.storageBuffer16BitAccess;
     features.shader_float16 = found.float16.shaderFloat16;
     features.buffer_device_address = found.address.bufferDeviceAddress;
     features.subgroup_size_control = found.subgroup_size.subgroupSizeControl;
     features.compute_full_subgroups = found.subgroup_size.computeFullSubgroups;
-    // With the memory model on, atomics of device scope, which kernels of the 32-bit back ends have, need its second bit.
-    features.vulkan_memory_model = found.memory_model.vulkanMemoryModel && found.memory_model.vulkanMemoryModelDeviceScope;
-    // Those kernels are in the Vulkan memory model and SPIR-V 1.6, which Vulkan 1.3 brings; there, a workgroup size
-    // that is a specialization constant needs maintenance4.
-    features.cooperative_matrix =
-        found.cooperative_matrix.cooperativeMatrix && features.vulkan_memory_model && found.maintenance4.maintenance4;
-    features.bfloat16_cooperative_matrix = features.cooperative_matrix && found.bfloat16.type && found.bfloat16.cooperative_matrix;
+    features.vulkan_memory_model = found.memory_model.vulkanMemoryModel;
+    features.cooperative_matrix = found.cooperative_matrix.cooperativeMatrix;
+    features.bfloat16_cooperative_matrix = found.bfloat16.cooperative_matrix;
     features.pipeline_executable_info = found.executable.pipelineExecutableInfo;
+    return features;
+}
+
+// Those that have what Scandium needs beside them.
+Features usable_features(const FeatureChain& found) {
+    Features features = offered_features(found);
+    // With the memory model on, atomics of device scope, which kernels of the 32-bit back ends have, need its second bit.
+    if (!found.memory_model.vulkanMemoryModelDeviceScope) features.vulkan_memory_model = false;
+    // Kernels with matrices are in the Vulkan memory model and SPIR-V 1.6, which Vulkan 1.3 brings; there, a workgroup size
+    // that is a specialization constant needs maintenance4.
+    if (!features.vulkan_memory_model || !found.maintenance4.maintenance4) features.cooperative_matrix = false;
+    if (!features.cooperative_matrix || !found.bfloat16.type) features.bfloat16_cooperative_matrix = false;
     return features;
 }
 
@@ -220,20 +212,22 @@ Result prepare_query(PFN_vkGetInstanceProcAddr get, VkInstance instance, VkPhysi
 
 }  // namespace
 
-Result query_device(const InstanceApi& api, VkPhysicalDevice physical_device, uint32_t api_version, Caps* caps, PipelineLimits* limits,
-                    uint32_t* version) {
+Result query_device(const InstanceApi& api, VkPhysicalDevice physical_device, uint32_t api_version, Caps* caps, BesideCaps* beside) {
     Offer offer;
     if (Result result = query_offer(api, physical_device, api_version, &offer); result != Result::ok) return result;
-    *version = offer.version;
+    beside->version = offer.version;
+    FeatureChain found;
+    query_features(api, physical_device, offer, &found);
+    beside->offered = offered_features(found);
     Properties properties;
     query_properties(api, physical_device, offer, &properties);
     *caps = Caps();
-    caps->features = query_features(api, physical_device, offer);
+    caps->features = usable_features(found);
     fill_identity(properties, caps);
     fill_subgroup(properties, caps);
     fill_limits(properties, caps);
     caps->bug_cooperative_matrix_crash = caps->driver_id == VK_DRIVER_ID_MESA_LLVMPIPE && caps->subgroup_size >= 16;
-    limits->max_workgroup_subgroups = properties.subgroup_size.maxComputeWorkgroupSubgroups;
+    beside->limits.max_workgroup_subgroups = properties.subgroup_size.maxComputeWorkgroupSubgroups;
     return query_cooperative_matrices(api, physical_device, caps);
 }
 
@@ -242,9 +236,8 @@ Result query_caps(PFN_vkGetInstanceProcAddr get_instance_proc_addr, VkInstance i
     InstanceApi api;
     if (Result result = prepare_query(get_instance_proc_addr, instance, physical_device, api_version, out, &api); result != Result::ok)
         return result;
-    PipelineLimits limits;
-    uint32_t version = 0;
-    return query_device(api, physical_device, api_version, out, &limits, &version);
+    BesideCaps beside;
+    return query_device(api, physical_device, api_version, out, &beside);
 }
 
 Result query_requirements(PFN_vkGetInstanceProcAddr get_instance_proc_addr, VkInstance instance, VkPhysicalDevice physical_device,
@@ -255,12 +248,14 @@ Result query_requirements(PFN_vkGetInstanceProcAddr get_instance_proc_addr, VkIn
     Offer offer;
     if (Result result = query_offer(api, physical_device, api_version, &offer); result != Result::ok) return result;
     *out = Requirements();
-    out->features = query_features(api, physical_device, offer);
-    for (const FeatureSource& source : kFeatureSources) {
-        if (!(out->features.*source.feature) || offer.version >= source.core_since) continue;
+    FeatureChain found;
+    query_features(api, physical_device, offer, &found);
+    out->features = usable_features(found);
+    for (const FeatureMember& feature : kFeatureMembers) {
+        if (!(out->features.*feature.member) || offer.version >= feature.core_since) continue;
         bool listed = false;
-        for (uint32_t i = 0; i < out->extension_count; ++i) listed |= std::strcmp(out->extensions[i], source.extension) == 0;
-        if (!listed) out->extensions[out->extension_count++] = source.extension;
+        for (uint32_t i = 0; i < out->extension_count; ++i) listed |= std::strcmp(out->extensions[i], feature.extension) == 0;
+        if (!listed) out->extensions[out->extension_count++] = feature.extension;
     }
     // Vulkan requires it enabled wherever it is listed.
     if (offer.lists(kPortabilitySubsetExtension)) out->extensions[out->extension_count++] = kPortabilitySubsetExtension;

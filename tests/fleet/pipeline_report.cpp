@@ -52,7 +52,7 @@ void keep_largest(void* user, const char* name, double value) {
 
 void PlanRow::print() const {
     if (status == compiled)
-        std::printf("compiled, %u pipelines\n", pipelines);
+        std::printf("compiled, %u pipelines, %.1f s\n", pipelines, seconds);
     else
         std::printf("%s: %s\n", word(status), reason.c_str());
 }

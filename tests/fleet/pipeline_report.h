@@ -14,6 +14,7 @@ struct PlanRow {
     std::string name, reason;
     Status status = failed;
     uint32_t pipelines = 0;
+    double seconds = 0;
     bool has_variant = false;  // a kernel of the variant that was asked for is among them
 
     void print() const;
