@@ -7,16 +7,16 @@ namespace scandium {
 
 // y[i] = silu(x[i]) = x[i] / (1 + exp(-x[i])), or softplus(x[i]) = log(1 + exp(x[i])).
 struct Activation {
-    TensorId x = kNoTensor;  // any shape of rank 1 to 5, f32, f16 or bf16, any strides
-    TensorId y = kNoTensor;  // out: like x in shape, f32, f16 or bf16; may be x
+    TensorId x = kNoTensor;          // any shape of rank 1 to 5, f32, f16 or bf16, any strides
+    TensorId y = kNoTensor;          // out: like x in shape, f32, f16 or bf16; may be x
     uint32_t token_axis = kMaxRank;  // the axis that RecordOptions::seqlen shortens; kMaxRank: none, all elements always run
 };
 
 // y[i] = a[i] + b[i]
 struct Add {
-    TensorId a = kNoTensor;  // any shape of rank 1 to 5, f32, f16 or bf16, any strides
-    TensorId b = kNoTensor;  // like a in shape
-    TensorId y = kNoTensor;  // out: like a in shape; may be a or b
+    TensorId a = kNoTensor;          // any shape of rank 1 to 5, f32, f16 or bf16, any strides
+    TensorId b = kNoTensor;          // like a in shape
+    TensorId y = kNoTensor;          // out: like a in shape; may be a or b
     uint32_t token_axis = kMaxRank;  // as in Activation
 };
 

@@ -20,19 +20,19 @@ enum class NormKind : uint32_t {
 
 struct RmsNormGated {
     // Tensors; kNoTensor where optional and absent. Floats are f32, f16 or bf16, each tensor for itself; any strides.
-    TensorId x = kNoTensor;         // (rows, dim) or (batch, seqlen, dim); dim 1 to 32768
-    TensorId z = kNoTensor;         // optional: like x in shape
-    TensorId weight = kNoTensor;    // (dim)
-    TensorId bias = kNoTensor;      // optional: (dim)
-    TensorId residual = kNoTensor;  // optional: like x in shape
+    TensorId x = kNoTensor;             // (rows, dim) or (batch, seqlen, dim); dim 1 to 32768
+    TensorId z = kNoTensor;             // optional: like x in shape
+    TensorId weight = kNoTensor;        // (dim)
+    TensorId bias = kNoTensor;          // optional: (dim)
+    TensorId residual = kNoTensor;      // optional: like x in shape
     TensorId y = kNoTensor;             // out: like x in shape
     TensorId residual_out = kNoTensor;  // optional, out: like x in shape: x + residual, or x
     // y and residual_out may be x, z or residual, but not each other.
 
     NormKind kind = NormKind::rms;
-    float eps = 1e-5f;              // finite, >= 0
-    uint64_t group_size = 0;        // divides dim; 0: dim
-    bool norm_before_gate = false;  // Mamba-2 gates first
+    float eps = 1e-5f;                     // finite, >= 0
+    uint64_t group_size = 0;               // divides dim; 0: dim
+    bool norm_before_gate = false;         // Mamba-2 gates first
     Variant variant = Variant::automatic;  // scalar or subgroup forces one
 };
 
