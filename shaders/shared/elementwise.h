@@ -22,9 +22,9 @@
 #define SPEC_EMBEDDING_DIM (SPEC_OP + 0)
 #define SPEC_EMBEDDING_LANES (SPEC_OP + 1)  // lanes that share a row: a power of two
 
-#define HEADER_FIRST_ID 1   // of the part of the table that the dispatch sees
+#define HEADER_FIRST_ID 1  // of the part of the table that the dispatch sees
 #define HEADER_ID_COUNT 2
-#define HEADER_VOCAB 3      // ids of the whole table
+#define HEADER_VOCAB 3  // ids of the whole table
 
 #define EMBEDDING_IDS 0
 #define EMBEDDING_TABLE 1

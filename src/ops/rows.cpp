@@ -24,8 +24,8 @@ const char* what_exceeds(const Graph& graph, Span<View> views, uint64_t rows_of_
         staged += 4 * elements;
         ++present;
     }
-    *value = staged;
-    if (by_descriptor && present > kDescriptorSlots - 1 && staged > *limit) return "maxStorageBufferRange, for the workspace";
+    *value = 2 * staged;  // copies of the parts before and after are alive at the same time
+    if (by_descriptor && present > kDescriptorSlots - 1 && *value > *limit) return "maxStorageBufferRange, for the workspace";
     *value = (part.rows + rows_of_group - 1) / rows_of_group;
     *limit = graph.caps().max_workgroups[0];
     if (*value > *limit) return "maxComputeWorkGroupCount[0]";

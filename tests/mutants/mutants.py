@@ -66,6 +66,21 @@ MUTANTS = [
     Mutant("half of a word not cleared before it is set", "lib/tensor.glsl",
            "        atomicAnd(HALF_WORD(NAME, at >> 1), ~(0xffffu << shift));             \\\n", "",
            ["x, B, C, z and y in each type"], environment={"SCANDIUM_TEST_FEATURES": "none"}),
+    Mutant("tail of a normalised group skipped", "rms_norm_gated.comp",
+           "return before < GROUP_SIZE ? min(GROUP_SIZE - before, PACK) : 0;",
+           "return before + PACK <= GROUP_SIZE ? PACK : 0;", ["norm: sizes that fill no pack, team or workgroup"]),
+    Mutant("weight of another group", "rms_norm_gated.comp", "weight_get(j * weight_s0, weight_s0, count)",
+           "weight_get((j - at.first) * weight_s0, weight_s0, count)", ["norm: groups of any size"]),
+    Mutant("gate at the wrong side of the norm", "rms_norm_gated.comp",
+           "if (z_present && !NORM_FIRST) keep_value", "if (z_present) keep_value", ["norm: each option alone"]),
+    Mutant("residual_out without the residual", "rms_norm_gated.comp",
+           "v = Pack(v.low + r.low, v.high + r.high);", "if (!residual_out_present) v = Pack(v.low + r.low, v.high + r.high);",
+           ["norm: every option together, in both orders and kinds"]),
+    Mutant("token limit ignored", "elementwise.comp", "TOKEN_AXIS == 1 && at.i1 >= tokens || ", "",
+           ["elementwise: fewer tokens than planned, along any axis"]),
+    Mutant("unknown id reads the table", "embedding.comp", "is_here ? count : 0", "count", ["embedding: rows of any length"]),
+    Mutant("segment one element too long", "segsum.comp", "lessThan(uvec4(0, 1, 2, 3) + j, uvec4(i))",
+           "lessThanEqual(uvec4(0, 1, 2, 3) + j, uvec4(i))", ["segsum: sequences of any length"]),
 ]
 
 
