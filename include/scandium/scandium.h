@@ -8,6 +8,7 @@
 
 #include "scandium/device.h"
 #include "scandium/graph.h"
+#include "scandium/ops/causal_conv1d.h"
 #include "scandium/ops/selective_state_update.h"
 #include "scandium/ops/ssd_scan.h"
 #include "scandium/plan.h"
