@@ -3,7 +3,7 @@
 #include "text.h"
 
 // The list: NAME as cases have it under "op", and as in prepare_NAME.
-#define SCANDIUM_PROGRAM_OPS(OP) OP(ssd) OP(ssd_step) OP(selective_scan_step)
+#define SCANDIUM_PROGRAM_OPS(OP) OP(ssd) OP(ssd_step) OP(selective_scan_step) OP(causal_conv1d)
 
 namespace scandium::program {
 
