@@ -1,14 +1,16 @@
 # Sourced by the scripts beside it: where the project is, and steps with their times.
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-# step NAME COMMAND...: runs the command under a heading, and remembers how long it took.
+# step NAME COMMAND...: runs the command under a heading, and remembers how long it took. A function that serves as COMMAND
+# must hand on failures itself: `set -e` does not hold inside.
 step_times=()
 step() {
-    local name=$1 start=$SECONDS
+    local name=$1 start=$SECONDS status=0
     shift
     printf '\n== %s\n' "$name"
-    "$@"
+    "$@" || status=$?
     step_times+=("$(printf '%5d s  %s' $((SECONDS - start)) "$name")")
+    return "$status"
 }
 
 print_step_times() {

@@ -13,7 +13,8 @@ struct SCANDIUM_API Diagnostics {  // exported for src/context/, a library of it
 #if defined(__GNUC__)
     __attribute__((format(printf, 3, 4)))
 #endif
-    Result fail(Result result, const char* format, ...) const noexcept;
+    Result
+    fail(Result result, const char* format, ...) const noexcept;
 
     // For a Vulkan call that failed: maps its VkResult and says which call it was.
     Result fail_vk(VkResult vk, const char* call) const noexcept;

@@ -7,7 +7,7 @@
 
 namespace scandium {
 
-inline constexpr uint32_t kMaxArguments = 14;    // 16 bytes of header + 14 addresses fill the 128 bytes of push constants
+inline constexpr uint32_t kMaxArguments = 14;  // 16 bytes of header + 14 addresses fill the 128 bytes of push constants
 inline constexpr uint32_t kMaxSpecConstants = 24;
 inline constexpr uint32_t kHeaderWords = 4;
 
@@ -63,8 +63,8 @@ struct Dispatch {
     Kernel kernel{};
     Flavour flavour{};
     Variant variant = Variant::scalar;
-    const char* name = "";    // static
-    char reason[240] = {};    // why this variant
+    const char* name = "";  // static
+    char reason[240] = {};  // why this variant
     uint32_t argument_count = 0;
     Argument arguments[kMaxArguments];
     uint32_t spec_count = 0;

@@ -15,7 +15,7 @@ struct Tensor {
     uint64_t stride[kMaxRank] = {};
     bool transient = false;
     uint32_t alignment = 16;  // bytes, of the first element
-    uint64_t bytes = 0;  // from the first element to just past the last, rounded up to 4
+    uint64_t bytes = 0;       // from the first element to just past the last, rounded up to 4
 };
 
 // How many consecutive elements of the view's last axis (1, 4 or 8) can be reached with loads and stores of up to

@@ -23,13 +23,14 @@ Result check_ranges(const Graph& graph, const Schedule& schedule) {
 // What nothing has written holds whatever was there before.
 Result check_transients_are_written(const Graph& graph) {
     Array<bool> written;
-    if (!written.resize(graph.tensors.size(), false)) return graph.diagnostics().fail(Result::out_of_host_memory, "create_plan: out of host memory");
+    if (!written.resize(graph.tensors.size(), false))
+        return graph.diagnostics().fail(Result::out_of_host_memory, "create_plan: out of host memory");
     for (const Dispatch& dispatch : graph.dispatches) {
         for (uint32_t i = 0; i < dispatch.argument_count; ++i) {
             const Argument& argument = dispatch.arguments[i];
             if (!reads(argument.access) || !graph.tensors[argument.view.tensor].transient || written[argument.view.tensor]) continue;
-            return graph.diagnostics().fail(Result::invalid_argument, "%s reads the transient tensor %s, which nothing has written", dispatch.name,
-                                            graph.tensors[argument.view.tensor].name);
+            return graph.diagnostics().fail(Result::invalid_argument, "%s reads the transient tensor %s, which nothing has written",
+                                            dispatch.name, graph.tensors[argument.view.tensor].name);
         }
         for (uint32_t i = 0; i < dispatch.argument_count; ++i)
             if (writes(dispatch.arguments[i].access)) written[dispatch.arguments[i].view.tensor] = true;

@@ -18,20 +18,20 @@ struct ScheduledDispatch {
 
 struct Schedule {
     MemoryAccess access = MemoryAccess::address;
-    Array<Tensor> tensors;              // the graph's, and those that staging added
-    uint32_t graph_tensor_count = 0;    // the first of them are the graph's
+    Array<Tensor> tensors;            // the graph's, and those that staging added
+    uint32_t graph_tensor_count = 0;  // the first of them are the graph's
     Array<ScheduledDispatch> dispatches;
-    Array<uint64_t> workspace_offset;   // bytes, of every transient tensor
-    uint64_t workspace_size = 0;        // bytes
-    uint64_t workspace_alignment = 4;   // bytes
+    Array<uint64_t> workspace_offset;  // bytes, of every transient tensor
+    uint64_t workspace_size = 0;       // bytes
+    uint64_t workspace_alignment = 4;  // bytes
 };
 
 // Errors: the graph's own, unsupported (workspace or view beyond what the device can bind), out_of_host_memory.
 Result make_schedule(const Graph& graph, bool alias_workspace, Schedule* out);
 
 // The steps, each tested alone.
-Result stage_operands(const Graph& graph, Schedule* schedule);     // at most kDescriptorSlots buffers a dispatch
-void place_barriers(Schedule* schedule);                           // as few as the reads and writes allow
+Result stage_operands(const Graph& graph, Schedule* schedule);  // at most kDescriptorSlots buffers a dispatch
+void place_barriers(Schedule* schedule);                        // as few as the reads and writes allow
 Result layout_workspace(const Graph& graph, bool alias, Schedule* schedule);
 
 // A dispatch that copies `from` to `to` (same shape), converting between element types.

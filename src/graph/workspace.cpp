@@ -73,10 +73,9 @@ Result layout_workspace(const Graph& graph, bool alias, Schedule* schedule) {
         if (end > schedule->workspace_size) schedule->workspace_size = end;
     }
     if (schedule->access == MemoryAccess::descriptor && schedule->workspace_size > graph.caps().max_storage_range)
-        return diagnostics.fail(Result::unsupported,
-                                "workspace of %llu bytes exceeds maxStorageBufferRange %llu and descriptors bind it in one piece",
-                                static_cast<unsigned long long>(schedule->workspace_size),
-                                static_cast<unsigned long long>(graph.caps().max_storage_range));
+        return diagnostics.fail(
+            Result::unsupported, "workspace of %llu bytes exceeds maxStorageBufferRange %llu and descriptors bind it in one piece",
+            static_cast<unsigned long long>(schedule->workspace_size), static_cast<unsigned long long>(graph.caps().max_storage_range));
     return Result::ok;
 }
 

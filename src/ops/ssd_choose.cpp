@@ -35,7 +35,8 @@ const char* try_coopmat(const Caps& caps, const SsdProblem& problem, ProductChoi
     if (type == DType::f16 && !caps.features.shader_float16) return "shader_float16 is not enabled";
     if (type == DType::bf16 && !caps.features.bfloat16_cooperative_matrix) return "bfloat16_cooperative_matrix is not enabled";
     out->flavour = type == DType::f16 ? Flavour::coopmat_f16 : Flavour::coopmat_bf16;
-    if (!find_kernel_code(Kernel::ssd_chunk_scan, out->flavour, Backend::address16)) return "this build has no bf16 cooperative-matrix kernels";
+    if (!find_kernel_code(Kernel::ssd_chunk_scan, out->flavour, Backend::address16))
+        return "this build has no bf16 cooperative-matrix kernels";
     if (!find_shape(caps, type, &out->shape)) return "no row of the device's matrix shapes takes this dtype and gives f32";
     const SubgroupSize subgroup = fixed_subgroup_size(caps);
     if (subgroup.size == 0) return "the subgroup size is not fixed";
@@ -176,19 +177,22 @@ Result choose_ssd_scan(const Caps& caps, const Diagnostics& diagnostics, const S
         return diagnostics.fail(Result::unsupported, "ssd_scan: variant coopmat: algorithm recurrent has no matrix product");
     if (problem.variant == Variant::subgroup) {
         const bool needs_recurrent = problem.algorithm == SsdAlgorithm::recurrent;
-        if (const char* why_not = why_no_subgroups(caps)) return diagnostics.fail(Result::unsupported, "ssd_scan: variant subgroup: %s", why_not);
+        if (const char* why_not = why_no_subgroups(caps))
+            return diagnostics.fail(Result::unsupported, "ssd_scan: variant subgroup: %s", why_not);
         if (needs_recurrent && out->recurrent.variant != Variant::subgroup)
             return diagnostics.fail(Result::unsupported, "ssd_scan: variant subgroup: %s", out->recurrent.reason);
     }
     if (problem.algorithm == SsdAlgorithm::chunked) {
-        if (const char* why_not = why_not_chunked(problem)) return diagnostics.fail(Result::unsupported, "ssd_scan: algorithm chunked: %s", why_not);
+        if (const char* why_not = why_not_chunked(problem))
+            return diagnostics.fail(Result::unsupported, "ssd_scan: algorithm chunked: %s", why_not);
         out->algorithm = SsdAlgorithm::chunked;
         say(out->reason, "chunked: asked for by the caller");
     } else if (problem.algorithm == SsdAlgorithm::recurrent) {
         out->algorithm = SsdAlgorithm::recurrent;
         say(out->reason, "recurrent: asked for by the caller");
     } else if (problem.variant == Variant::coopmat) {
-        if (const char* why_not = why_not_chunked(problem)) return diagnostics.fail(Result::unsupported, "ssd_scan: variant coopmat: %s", why_not);
+        if (const char* why_not = why_not_chunked(problem))
+            return diagnostics.fail(Result::unsupported, "ssd_scan: variant coopmat: %s", why_not);
         out->algorithm = SsdAlgorithm::chunked;
         say(out->reason, "chunked: only its products have the variant coopmat");
     } else {

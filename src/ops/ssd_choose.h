@@ -15,8 +15,8 @@ struct SsdProblem {
     uint32_t nheads = 1, headdim = 1, ngroups = 1, dstate = 1;
     DType x = DType::f32, B = DType::f32, C = DType::f32;
     Packing packing = Packing::none;
-    uint64_t sequences = 0;     // in a row, at most; 0: unknown
-    uint32_t chunk_size = 0;    // 0: free
+    uint64_t sequences = 0;   // in a row, at most; 0: unknown
+    uint32_t chunk_size = 0;  // 0: free
     SsdAlgorithm algorithm = SsdAlgorithm::automatic;
     Variant variant = Variant::automatic;
 };

@@ -155,7 +155,8 @@ private:
         for (const View* view : {&s.x, &s.dt, &s.B, &s.C, &s.z, &s.y, &s.D, &s.initial_states, &s.seq, &s.final_states, &s.states_out}) {
             if (view->tensor == kNoTensor) continue;
             *value = view->bytes();
-            if (*value > *limit) return graph_.access == MemoryAccess::descriptor ? "maxStorageBufferRange" : "2 GiB for one tensor of a dispatch";
+            if (*value > *limit)
+                return graph_.access == MemoryAccess::descriptor ? "maxStorageBufferRange" : "2 GiB for one tensor of a dispatch";
             uint64_t elements = 1;
             for (uint32_t i = 0; i < view->rank; ++i) elements *= view->shape[i];
             workspace += staged_copies * 4 * elements;
@@ -205,7 +206,8 @@ private:
             else
                 return graph_.diagnostics().fail(
                     Result::unsupported, "ssd_scan: one head of one batch row, over %llu tokens%s, needs %llu where the limit is %llu (%s)",
-                    llu(extent_.tokens), problem_.packing == Packing::none ? "" : " (packed sequences are not cut)", llu(value), llu(limit), exceeded);
+                    llu(extent_.tokens), problem_.packing == Packing::none ? "" : " (packed sequences are not cut)", llu(value), llu(limit),
+                    exceeded);
         }
         return Result::ok;
     }

@@ -11,8 +11,8 @@ namespace scandium {
 struct SsdSlice {
     uint32_t batch = 1, heads = 1, groups = 1;
     uint64_t first_token = 0, tokens = 1;
-    uint32_t chunks = 1;           // of a row, at most
-    uint32_t sequences = 0;        // of a row, at most; packed only
+    uint32_t chunks = 1;     // of a row, at most
+    uint32_t sequences = 0;  // of a row, at most; packed only
     uint32_t heads_per_group = 1;
     uint32_t headdim = 1, dstate = 1;
     Packing packing = Packing::none;
@@ -20,7 +20,7 @@ struct SsdSlice {
     float dt_min = 0, dt_max = 0;
 
     View x, dt, A, B, C, D, z, dt_bias, initial_states, seq, y, final_states, states_out;  // seq: seq_idx or cu_seqlens
-    View starts, table, dt_out, dA_cumsum, CB, states;                                       // transient
+    View starts, table, dt_out, dA_cumsum, CB, states;                                     // transient
 };
 
 Dispatch ssd_sequence_starts(const SsdSlice& slice);

@@ -203,6 +203,7 @@ int main(int argc, char** argv) {
     bool written = !json || tester.report.write_json(json, tester.caps());
     if (!written) std::fprintf(stderr, "compile_pipelines: cannot write %s\n", json);
     const bool failed = tester.report.count(PlanRow::failed) != 0 || tester.report.count(PlanRow::compiled) == 0;
-    destroy_context(tester.context);
+    // The context is left to the end of the process: destroying it waits for the queue, and a compile-only device signals
+    // before its driver's submit thread has had its turn, which crashes v3dv (Mesa 25.0) now and then.
     return failed || !written ? 1 : 0;
 }

@@ -101,9 +101,10 @@ TEST_CASE("states as (dstate, headdim)") {
 }
 
 TEST_CASE("a last axis that is not contiguous") {
-    const DType io = GENERATE(DType::f32, DType::f16);
-    const SsdPath path = GENERATE_COPY(from_range(main_paths_and_matrices(io)));
+    const SsdPath path = GENERATE(from_range(main_paths_and_matrices(matrix_dtype())));
     const bool other_axis = GENERATE(false, true);
+    DType io = path.access == MemoryAccess::descriptor ? DType::f16 : DType::f32;
+    if (path.variant == Variant::coopmat) io = matrix_dtype();
     if (path.variant == Variant::coopmat && !other_axis && matrices_are_slow())
         SKIP("compiling for matrix units is slow on a CPU: SCANDIUM_TEST_THOROUGH=1 runs it");
     SsdCase c = typical(path).with_io(io);
@@ -120,7 +121,7 @@ TEST_CASE("a last axis that is not contiguous") {
 
 TEST_CASE("rows with padding, which stays as it was") {
     const SsdPath path = GENERATE(from_range(main_paths()));
-    const DType io = GENERATE(DType::f32, DType::f16, DType::bf16);
+    const DType io = GENERATE(DType::f32, DType::bf16);
     SsdCase c = typical(path).with_io(io);
     // Odd, so that in 16 bits the padding shares words with elements.
     c.shape.headdim = 23;
@@ -136,8 +137,7 @@ TEST_CASE("rows with padding, which stays as it was") {
 // Some devices bind 128 MiB at most; whatever axis the distance lies along, the problem is cut there.
 TEST_CASE("tensors that reach further than one binding") {
     const SsdPath path = GENERATE(SsdPath{SsdAlgorithm::chunked, Variant::automatic, MemoryAccess::descriptor},
-                                  SsdPath{SsdAlgorithm::recurrent, Variant::automatic, MemoryAccess::descriptor},
-                                  SsdPath{SsdAlgorithm::chunked, Variant::automatic, MemoryAccess::automatic});
+                                  SsdPath{SsdAlgorithm::recurrent, Variant::automatic, MemoryAccess::descriptor});
     constexpr uint64_t kMiB = (1 << 20) / sizeof(float);
     SsdCase c = on_path(SsdCase(), path);
     c.separate_buffers = c.initial_states = true;

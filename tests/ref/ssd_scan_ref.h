@@ -9,6 +9,8 @@
 #include <limits>
 #include <vector>
 
+#include "ref/activation_ref.h"
+
 namespace scandium::test {
 
 struct SsdShape {
@@ -31,10 +33,6 @@ struct SsdOutputs {
     std::vector<double> final_states;  // of each batch row, or of each sequence of cu_seqlens
     std::vector<double> states;        // entering each chunk: (batch, nchunks, nheads, headdim, dstate)
 };
-
-// Exact for any argument: the larger of the two is never raised to a power.
-inline double softplus(double v) { return v > 0 ? v + std::log1p(std::exp(-v)) : std::log1p(std::exp(v)); }
-inline double silu(double v) { return v / (1 + std::exp(-v)); }
 
 namespace ssd_ref {
 

@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <cstring>
 
+#include "support/ssd_case.h"
 #include "support/test_device.h"
 
 int main(int argc, char** argv) {
@@ -16,6 +17,7 @@ int main(int argc, char** argv) {
         return kSkipped;
     }
     int status = Catch::Session().run(argc, argv);
+    scandium::test::forget_plans();
     const std::string left = to_text(TestDevice::close());
     if (!left.empty()) {
         std::printf("after the tests, on destroying the device:\n%s", left.c_str());

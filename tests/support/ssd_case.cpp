@@ -227,4 +227,17 @@ TensorId& member(SsdScan& op, const std::string& name) {
     throw std::logic_error("SsdScan has no tensor " + name);
 }
 
+bool is_output(const std::string& name) { return name == "y" || name == "final_states" || name == "states"; }
+
+std::vector<double> values_of(const SsdInputs& in, const std::string& name) {
+    if (name == "seq_idx") return {in.seq_idx.begin(), in.seq_idx.end()};
+    if (name == "cu_seqlens") return {in.cu_seqlens.begin(), in.cu_seqlens.end()};
+    const std::pair<const char*, std::vector<double> SsdInputs::*> members[] = {
+        {"x", &SsdInputs::x}, {"dt", &SsdInputs::dt}, {"A", &SsdInputs::A}, {"B", &SsdInputs::B},
+        {"C", &SsdInputs::C}, {"D", &SsdInputs::D},   {"z", &SsdInputs::z}, {"dt_bias", &SsdInputs::dt_bias}};
+    for (const auto& [key, values] : members)
+        if (name == key) return in.*values;
+    return in.initial_states;
+}
+
 }  // namespace scandium::test

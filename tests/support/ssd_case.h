@@ -85,6 +85,8 @@ SsdOutputs expected(const SsdCase& c, const SsdInputs& in);
 std::map<std::string, PlacedTensor> place_tensors(const SsdCase& c);
 SsdScan options_of(const SsdCase& c);
 TensorId& member(SsdScan& op, const std::string& name);
+bool is_output(const std::string& name);
+std::vector<double> values_of(const SsdInputs& in, const std::string& name);  // of a tensor that is no output
 
 struct SsdStage {
     std::string name, kernel, reason;
@@ -98,9 +100,12 @@ struct SsdRun {
     std::vector<SsdStage> stages;
 };
 
-// Runs on the test device; a failure of anything but the operator or the plan is a failed check, as are reports without
-// a failure, bytes changed that are no output's, and validation messages.
+// Runs on the test device, with a plan that may serve several runs. A failure of anything but the operator or the plan is a
+// failed check, as are reports without a failure, bytes changed that are no output's, and validation messages.
 SsdRun run_ssd(const SsdCase& c, const SsdInputs& in, uint32_t repeat = 1);
+
+// Before the device goes.
+void forget_plans();
 
 // run_ssd, which has to succeed, for the identities.
 SsdRun run_ok(const SsdCase& c, const SsdInputs& in);

@@ -1,44 +1,69 @@
 // Runs ssd_scan on the test device, in watched memory.
 #include <catch2/catch_test_macros.hpp>
-#include <memory>
+#include <cstdio>
+#include <utility>
 
 #include "support/compare.h"
 #include "support/guarded_memory.h"
+#include "support/owned.h"
 #include "support/ssd_case.h"
 
 namespace scandium::test {
 namespace {
 
-template <auto Destroy>
-struct Destroyer {
-    template <class T>
-    void operator()(T* object) const {
-        Destroy(object);
-    }
-};
-using GraphPtr = std::unique_ptr<Graph, Destroyer<destroy_graph>>;
-using PlanPtr = std::unique_ptr<Plan, Destroyer<destroy_plan>>;
-using BindingsPtr = std::unique_ptr<Bindings, Destroyer<destroy_bindings>>;
-
-bool is_output(const std::string& name) { return name == "y" || name == "final_states" || name == "states"; }
-
-std::vector<double> widened(const std::vector<int32_t>& values) { return {values.begin(), values.end()}; }
-
-std::vector<double> values_of(const SsdInputs& in, const std::string& name) {
-    if (name == "seq_idx") return widened(in.seq_idx);
-    if (name == "cu_seqlens") return widened(in.cu_seqlens);
-    const std::pair<const char*, std::vector<double> SsdInputs::*> members[] = {
-        {"x", &SsdInputs::x}, {"dt", &SsdInputs::dt}, {"A", &SsdInputs::A}, {"B", &SsdInputs::B},
-        {"C", &SsdInputs::C}, {"D", &SsdInputs::D},   {"z", &SsdInputs::z}, {"dt_bias", &SsdInputs::dt_bias}};
-    for (const auto& [key, values] : members)
-        if (name == key) return in.*values;
-    return in.initial_states;
-}
-
 // The part of an output that a run writes.
 PlacedTensor written_part(const SsdCase& c, PlacedTensor tensor) {
     if (tensor.name == "y" && c.record_seqlen) tensor.shape[1] = c.record_seqlen;
     return tensor;
+}
+
+// A plan and the tensors that it was made with.
+struct Planned {
+    PlanPtr plan;
+    std::map<std::string, TensorId> ids;
+};
+
+Result make_plan(const SsdCase& c, Planned* out) {
+    Graph* graph = nullptr;
+    if (Result r = create_graph(TestDevice::get().device(), c.access, &graph); r != Result::ok) return r;
+    const GraphPtr owner(graph);
+    SsdScan op = options_of(c);
+    for (const auto& [name, tensor] : place_tensors(c)) out->ids[name] = member(op, name) = add_tensor(graph, tensor.desc());
+    if (c.in_place) op.final_states = op.initial_states;
+    if (Result r = ssd_scan(graph, op); r != Result::ok) return r;
+    Plan* plan = nullptr;
+    const Result result = create_plan(graph, PlanOptions(), &plan);
+    out->plan.reset(plan);
+    return result;
+}
+
+// Everything that a plan depends on.
+std::string plan_key(SsdCase c) {
+    c.record_seqlen = 0;
+    c.separate_buffers = false;
+    char rest[96];
+    std::snprintf(rest, sizeof rest, "|%u %zu %a %a", c.max_sequences, c.cu_seqlens.size(), double(c.dt_min), double(c.dt_max));
+    return c.text() + rest;
+}
+
+// Plans are kept: making the pipelines takes far longer than a run.
+std::map<std::string, Planned>& plans() {
+    static std::map<std::string, Planned> kept;
+    return kept;
+}
+
+Result find_or_make_plan(const SsdCase& c, const Planned** out) {
+    constexpr size_t kMost = 64;
+    const std::string key = plan_key(c);
+    if (const auto found = plans().find(key); found != plans().end()) {
+        *out = &found->second;
+        return Result::ok;
+    }
+    Planned planned;
+    if (Result r = make_plan(c, &planned); r != Result::ok) return r;
+    if (plans().size() == kMost) plans().clear();
+    *out = &plans().emplace(key, std::move(planned)).first->second;
+    return Result::ok;
 }
 
 class Runner {
@@ -50,7 +75,7 @@ public:
         device_.take_messages();
         const uint32_t messages_before = validation_message_count(device_.context());
         SsdRun out;
-        out.result = make_plan();
+        out.result = find_or_make_plan(case_, &planned_);
         if (out.result != Result::ok) {
             out.message = to_text(device_.take_messages());
             return out;
@@ -66,24 +91,12 @@ public:
     }
 
 private:
-    Result make_plan() {
-        Graph* graph = nullptr;
-        if (Result r = create_graph(device_.device(), case_.access, &graph); r != Result::ok) return r;
-        const GraphPtr owner(graph);
-        SsdScan op = options_of(case_);
-        for (const auto& [name, tensor] : tensors_) ids_[name] = member(op, name) = add_tensor(graph, tensor.desc());
-        if (case_.in_place) op.final_states = op.initial_states;
-        if (Result r = ssd_scan(graph, op); r != Result::ok) return r;
-        Plan* plan = nullptr;
-        const Result result = create_plan(graph, PlanOptions(), &plan);
-        plan_.reset(plan);
-        return result;
-    }
+    Plan* plan() const { return planned_->plan.get(); }
 
     void describe_stages(SsdRun* out) const {
-        for (uint32_t i = 0; i < dispatch_count(plan_.get()); ++i) {
+        for (uint32_t i = 0; i < dispatch_count(plan()); ++i) {
             DispatchInfo info;
-            REQUIRE(describe(plan_.get(), i, &info) == Result::ok);
+            REQUIRE(describe(plan(), i, &info) == Result::ok);
             out->stages.push_back({info.name, info.kernel, info.reason, info.variant});
         }
     }
@@ -94,7 +107,7 @@ private:
             if (!is_output(name)) encode(tensor, values_of(in_, name), memory_.bytes(region));
             if (is_output(name) || (case_.in_place && name == "initial_states")) allow_writing(region, tensor);
         }
-        const WorkspaceInfo info = workspace_info(plan_.get());
+        const WorkspaceInfo info = workspace_info(plan());
         if (info.size == 0) return;
         regions_["workspace"] = memory_.add("workspace", info.size, info.alignment);
         memory_.allow_all(regions_["workspace"]);
@@ -108,17 +121,17 @@ private:
     void execute(uint32_t repeat) {
         memory_.upload();
         std::vector<Binding> list;
-        for (const auto& [name, id] : ids_) list.push_back({id, memory_.view(regions_.at(name))});
+        for (const auto& [name, id] : planned_->ids) list.push_back({id, memory_.view(regions_.at(name))});
         const BufferView workspace = regions_.count("workspace") ? memory_.view(regions_["workspace"]) : BufferView();
         Bindings* made = nullptr;
-        const Result bound = create_bindings(plan_.get(), Span<Binding>(list.data(), list.size()), workspace, &made);
+        const Result bound = create_bindings(plan(), Span<Binding>(list.data(), list.size()), workspace, &made);
         const BindingsPtr bindings(made);
         INFO(to_text(device_.take_messages()));
         REQUIRE(bound == Result::ok);
         RunOptions options;
         options.seqlen = case_.record_seqlen;
         options.repeat = repeat;
-        REQUIRE(scandium::run(device_.context(), plan_.get(), made, options) == Result::ok);
+        REQUIRE(scandium::run(device_.context(), plan(), made, options) == Result::ok);
         memory_.download();
         const std::string damage = memory_.damage();
         CHECK(damage == "");
@@ -140,14 +153,15 @@ private:
     const SsdCase& case_;
     const SsdInputs& in_;
     TestDevice& device_;
-    PlanPtr plan_;
+    const Planned* planned_ = nullptr;
     GuardedMemory memory_;
     std::map<std::string, PlacedTensor> tensors_;
-    std::map<std::string, TensorId> ids_;
     std::map<std::string, size_t> regions_;
 };
 
 }  // namespace
+
+void forget_plans() { plans().clear(); }
 
 SsdRun run_ssd(const SsdCase& c, const SsdInputs& in, uint32_t repeat) {
     INFO(c.text());

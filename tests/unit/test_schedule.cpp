@@ -276,11 +276,11 @@ TEST_CASE("wide accesses are only allowed where every row starts at a multiple o
     CHECK(width({"t", DType::f16, 2, {4, 16}, {}}) == 8);
     CHECK(width({"t", DType::f32, 2, {4, 12}, {}}) == 4);
     CHECK(width({"t", DType::f32, 2, {4, 6}, {}}) == 1);
-    CHECK(width({"t", DType::f32, 2, {1, 6}, {}}) == 8);              // a single row may be of any length
-    CHECK(width({"t", DType::f32, 2, {4, 8}, {16, 2}}) == 1);         // the last axis is not packed
-    CHECK(width({"t", DType::f32, 2, {4, 6}, {8, 1}}) == 8);          // padded rows
-    CHECK(width({"t", DType::f32, 2, {4, 16}, {}}, 1, 4) == 4);       // a slice that starts inside a row
+    CHECK(width({"t", DType::f32, 2, {1, 6}, {}}) == 8);         // a single row may be of any length
+    CHECK(width({"t", DType::f32, 2, {4, 8}, {16, 2}}) == 1);    // the last axis is not packed
+    CHECK(width({"t", DType::f32, 2, {4, 6}, {8, 1}}) == 8);     // padded rows
+    CHECK(width({"t", DType::f32, 2, {4, 16}, {}}, 1, 4) == 4);  // a slice that starts inside a row
     CHECK(width({"t", DType::f32, 2, {4, 16}, {}}, 0, 3) == 1);
-    CHECK(width({"t", DType::f32, 2, {4, 16}, {}, 4}) == 1);          // the host promises too little
+    CHECK(width({"t", DType::f32, 2, {4, 16}, {}, 4}) == 1);  // the host promises too little
     CHECK(width({"t", DType::f16, 2, {4, 16}, {}, 8}) == 4);
 }

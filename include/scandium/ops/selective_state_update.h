@@ -18,27 +18,27 @@ namespace scandium {
 struct SelectiveStateUpdate {
     // Tensors; kNoTensor where optional and absent. Shapes in logical order, any strides. f32, f16 or bf16 unless said
     // otherwise. The axis ntokens is there in all of x, dt, B, C, z and y or in none: then it counts as 1.
-    TensorId state = kNoTensor;  // in, and out unless state_out is given: (slots, nheads, headdim, dstate); slots is batch
-                                 // without state_batch_indices
-    TensorId x = kNoTensor;      // (batch, [ntokens,] nheads, headdim)
-    TensorId dt = kNoTensor;     // (batch, [ntokens,] nheads, headdim) or (batch, [ntokens,] nheads)
-    TensorId A = kNoTensor;      // (nheads, headdim, dstate) or (nheads), f32, <= 0
-    TensorId B = kNoTensor;      // (batch, [ntokens,] ngroups, dstate); dstate 1 to 512
-    TensorId C = kNoTensor;      // like B
-    TensorId D = kNoTensor;        // optional: (nheads, headdim) or (nheads), f32
-    TensorId z = kNoTensor;        // optional: like x
-    TensorId dt_bias = kNoTensor;  // optional: (nheads, headdim) or (nheads), f32
+    TensorId state = kNoTensor;                // in, and out unless state_out is given: (slots, nheads, headdim, dstate); slots is batch
+                                               // without state_batch_indices
+    TensorId x = kNoTensor;                    // (batch, [ntokens,] nheads, headdim)
+    TensorId dt = kNoTensor;                   // (batch, [ntokens,] nheads, headdim) or (batch, [ntokens,] nheads)
+    TensorId A = kNoTensor;                    // (nheads, headdim, dstate) or (nheads), f32, <= 0
+    TensorId B = kNoTensor;                    // (batch, [ntokens,] ngroups, dstate); dstate 1 to 512
+    TensorId C = kNoTensor;                    // like B
+    TensorId D = kNoTensor;                    // optional: (nheads, headdim) or (nheads), f32
+    TensorId z = kNoTensor;                    // optional: like x
+    TensorId dt_bias = kNoTensor;              // optional: (nheads, headdim) or (nheads), f32
     TensorId state_batch_indices = kNoTensor;  // optional: (batch), i32: the slot that each row reads. A row whose index is
                                                // pad_slot_id or no slot is skipped: its state, y and snapshots stay as
                                                // they were, bit for bit
-    TensorId state_out = kNoTensor;  // optional, out: (slots_out, nheads, headdim, dstate): takes the new states; slots_out is
-                                     // slots, or any number with state_indices_out. May not be `state`
-    TensorId state_indices_out = kNoTensor;  // optional: (batch), i32: the slot that each row writes; absent: the one that it
-                                             // read. A row is skipped by this index too. In one run no row may write a slot
-                                             // that another row reads or writes
-    TensorId snapshots = kNoTensor;  // optional, out: (batch, ntokens, nheads, headdim, dstate): the state after each token,
-                                     // so that speculated ones can be taken back; without ntokens in x it is 1
-    TensorId y = kNoTensor;          // out: like x in shape
+    TensorId state_out = kNoTensor;            // optional, out: (slots_out, nheads, headdim, dstate): takes the new states; slots_out is
+                                               // slots, or any number with state_indices_out. May not be `state`
+    TensorId state_indices_out = kNoTensor;    // optional: (batch), i32: the slot that each row writes; absent: the one that it
+                                               // read. A row is skipped by this index too. In one run no row may write a slot
+                                               // that another row reads or writes
+    TensorId snapshots = kNoTensor;            // optional, out: (batch, ntokens, nheads, headdim, dstate): the state after each token,
+                                               // so that speculated ones can be taken back; without ntokens in x it is 1
+    TensorId y = kNoTensor;                    // out: like x in shape
 
     int32_t pad_slot_id = -1;
     bool dt_softplus = false;

@@ -21,32 +21,32 @@ SCANDIUM_API const char* to_string(SsdAlgorithm algorithm) noexcept;
 
 struct SsdScan {
     // Tensors; kNoTensor where optional and absent. Shapes in logical order, any strides.
-    TensorId x = kNoTensor;   // (batch, seqlen, nheads, headdim), f32, f16 or bf16; headdim 1 to 1024
-    TensorId dt = kNoTensor;  // (batch, seqlen, nheads), f32, f16 or bf16
-    TensorId A = kNoTensor;   // (nheads), f32, <= 0
-    TensorId B = kNoTensor;   // (batch, seqlen, ngroups, dstate), f32, f16 or bf16; dstate 1 to 512
-    TensorId C = kNoTensor;   // like B
+    TensorId x = kNoTensor;               // (batch, seqlen, nheads, headdim), f32, f16 or bf16; headdim 1 to 1024
+    TensorId dt = kNoTensor;              // (batch, seqlen, nheads), f32, f16 or bf16
+    TensorId A = kNoTensor;               // (nheads), f32, <= 0
+    TensorId B = kNoTensor;               // (batch, seqlen, ngroups, dstate), f32, f16 or bf16; dstate 1 to 512
+    TensorId C = kNoTensor;               // like B
     TensorId D = kNoTensor;               // optional: (nheads) or (nheads, headdim), f32
     TensorId z = kNoTensor;               // optional: like x
     TensorId dt_bias = kNoTensor;         // optional: (nheads), f32
     TensorId initial_states = kNoTensor;  // optional: (batch, nheads, headdim, dstate), f32, f16 or bf16;
                                           // with cu_seqlens (num_sequences, nheads, headdim, dstate)
-    TensorId seq_idx = kNoTensor;     // optional: (batch, seqlen), i32: a new sequence starts where it changes; the
-                                      // state restarts from zero there (initial_states serve each row's first)
-    TensorId cu_seqlens = kNoTensor;  // optional: (num_sequences + 1), i32, from 0 to seqlen, never falling; batch is 1
-    TensorId y = kNoTensor;             // out: like x in shape
-    TensorId final_states = kNoTensor;  // optional, out: like initial_states in shape; with seq_idx that of each row's last
-                                        // sequence. May be the same tensor as initial_states.
-    TensorId states = kNoTensor;        // optional, out: (batch, nchunks, nheads, headdim, dstate): the state that enters each
-                                        // chunk, nchunks = ceil(seqlen / chunk_size); f32, f16 or bf16; needs a chunk_size
-                                        // and neither seq_idx nor cu_seqlens
+    TensorId seq_idx = kNoTensor;         // optional: (batch, seqlen), i32: a new sequence starts where it changes; the
+                                          // state restarts from zero there (initial_states serve each row's first)
+    TensorId cu_seqlens = kNoTensor;      // optional: (num_sequences + 1), i32, from 0 to seqlen, never falling; batch is 1
+    TensorId y = kNoTensor;               // out: like x in shape
+    TensorId final_states = kNoTensor;    // optional, out: like initial_states in shape; with seq_idx that of each row's last
+                                          // sequence. May be the same tensor as initial_states.
+    TensorId states = kNoTensor;          // optional, out: (batch, nchunks, nheads, headdim, dstate): the state that enters each
+                                          // chunk, nchunks = ceil(seqlen / chunk_size); f32, f16 or bf16; needs a chunk_size
+                                          // and neither seq_idx nor cu_seqlens
 
     bool dt_softplus = false;
-    float dt_min = 0.0f;                  // after bias and softplus; >= 0
-    float dt_max = 3.402823466e+38f;      // infinity is fine
-    uint32_t chunk_size = 0;              // 16 to 256, a multiple of 16; 0: the plan's choice
-    uint32_t max_sequences = 0;           // with seq_idx: the most sequences in any row, so that the chunked algorithm
-                                          // can be used (0: unknown, recurrent). If exceeded, the row's outputs are NaN.
+    float dt_min = 0.0f;                    // after bias and softplus; >= 0
+    float dt_max = 3.402823466e+38f;        // infinity is fine
+    uint32_t chunk_size = 0;                // 16 to 256, a multiple of 16; 0: the plan's choice
+    uint32_t max_sequences = 0;             // with seq_idx: the most sequences in any row, so that the chunked algorithm
+                                            // can be used (0: unknown, recurrent). If exceeded, the row's outputs are NaN.
     DType chunk_states_dtype = DType::f32;  // how the chunked algorithm keeps states between its stages
 
     SsdAlgorithm algorithm = SsdAlgorithm::automatic;

@@ -9,8 +9,8 @@ from .run import choose, print_outcome, run_each
 VARIANTS = ("scalar", "subgroup", "coopmat")
 
 # What the drivers call their registers, and what they move to memory for want of them.
-REGISTERS = ("VGPRs", "Registers used", "GPRs", "Number of GPRs", "Max live registers", "Registers", "Temps")
-SPILLS = ("Spilled VGPRs", "Spilled SGPRs", "STP Count", "Spills", "Spills to memory", "TMU Spills")
+REGISTERS = ("VGPRs", "Registers used", "GPRs", "Number of GPRs", "Max live registers", "Temp count")
+SPILLS = ("Spilled VGPRs", "Spilled SGPRs", "STP Count", "Spills", "Spills to memory", "Spill Size", "Spill count")
 
 HEAD = """# Pipelines on every device of the fleet
 
@@ -28,12 +28,9 @@ PowerVR's drivers run under an emulator here, so they compile one case only.
 
 
 def largest(kernels, names):
-    """(value, name) of the first of these statistics that the driver gives, at its largest; None if it gives none."""
-    for name in names:
-        values = [kernel["statistics"][name] for kernel in kernels if name in kernel["statistics"]]
-        if values:
-            return max(values), name
-    return None
+    """(value, name) of the largest of these statistics, of the first that the driver gives if all are 0; None if it gives none."""
+    found = [(kernel["statistics"][name], name) for name in names for kernel in kernels if name in kernel["statistics"]]
+    return max(found, key=lambda figure: figure[0], default=None)
 
 
 def spills(kernel):
@@ -59,12 +56,10 @@ def row(device, outcome, data):
     variants = [variant for variant in VARIANTS if any(kernel["variant"] == variant for kernel in kernels)]
     pipelines = sum(plan["pipelines"] for plan in data["plans"])
     failed = sum(plan["status"] == "FAILED" for plan in data["plans"])
-    spilled = max((sum(spills(kernel).values()) for kernel in kernels), default=0)
-    known = largest(kernels, SPILLS)
     return " | ".join((
-        f"| {device.name}", data["device"], f"{data['driver']} {data['driver_info']}", data["vulkan"], subgroup_sizes(data),
+        f"| {device.name}", device.what, f"{data['driver']} {data['driver_info']}".strip(), data["vulkan"], subgroup_sizes(data),
         ", ".join(variants), f"{pipelines}" + (f", **{failed} plans failed**" if failed else ""), cell(largest(kernels, REGISTERS)),
-        str(spilled) if known else "–", f"{max(kernel['shared_memory'] for kernel in kernels)} |"))
+        cell(largest(kernels, SPILLS)), f"{max(kernel['shared_memory'] for kernel in kernels)} |"))
 
 
 def spill_lines(results):
