@@ -34,12 +34,6 @@ TENSOR(UPDATE_Y, y)
 TENSOR(UPDATE_STATE_OUT, state_out)
 TENSOR(UPDATE_INDICES_OUT, indices_out)
 TENSOR(UPDATE_SNAPSHOTS, snapshots)
-TENSOR_VECTOR(state)
-TENSOR_VECTOR(A)
-TENSOR_VECTOR(B)
-TENSOR_VECTOR(C)
-TENSOR_VECTOR(state_out)
-TENSOR_VECTOR(snapshots)
 
 #include "lib/slots.glsl"
 
@@ -50,6 +44,15 @@ layout(constant_id = SPEC_UPDATE_LANES) const uint LANES = 32;
 layout(constant_id = SPEC_UPDATE_ROWS) const uint ROWS = 4;
 layout(constant_id = SPEC_UPDATE_WIDTH) const uint WIDTH = 4;
 layout(constant_id = SPEC_UPDATE_PIECES) const uint PIECES = 1;
+
+#include "lib/wide.glsl"
+
+WIDE(state)
+WIDE(A)
+WIDE(B)
+WIDE(C)
+WIDE(state_out)
+WIDE(snapshots)
 
 const uint COLUMNS = WIDTH * PIECES;
 const uint LANE_GROUPS = gl_WorkGroupSize.x / LANES;
@@ -92,17 +95,10 @@ uint safe_column_of(Place at, uint k) { return min(column_of(at, k), DSTATE - WI
 #define COLUMNS_LOAD(NAME, LAST_STRIDE)                                                            \
     void NAME##_load_columns(Place at, uint base, out float v[COLUMNS]) {                          \
         [[unroll]] for (uint k = 0; k < PIECES; ++k) {                                             \
-            const uint from = base + safe_column_of(at, k) * LAST_STRIDE;                          \
-            vec4 low = vec4(0.0), high = vec4(0.0);                                                \
-            if (WIDTH == 1)                                                                        \
-                low.x = NAME##_load(from);                                                         \
-            else if (WIDTH == 4)                                                                   \
-                low = NAME##_load4(from);                                                          \
-            else                                                                                   \
-                NAME##_load8(from, low, high);                                                     \
+            float piece[WIDTH];                                                                    \
+            NAME##_load_wide(base + safe_column_of(at, k) * LAST_STRIDE, LAST_STRIDE, piece);      \
             const bool inside = column_of(at, k) < DSTATE;                                         \
-            [[unroll]] for (uint i = 0; i < WIDTH; ++i)                                            \
-                v[k * WIDTH + i] = inside ? (i < 4 ? low[i & 3] : high[i & 3]) : 0.0;              \
+            [[unroll]] for (uint i = 0; i < WIDTH; ++i) v[k * WIDTH + i] = inside ? piece[i] : 0.0; \
         }                                                                                          \
     }
 
@@ -111,21 +107,9 @@ uint safe_column_of(Place at, uint k) { return min(column_of(at, k), DSTATE - WI
     void NAME##_store_columns(Place at, uint r, uint base) {                                       \
         [[unroll]] for (uint k = 0; k < PIECES; ++k) {                                             \
             if (column_of(at, k) >= DSTATE) continue;                                              \
-            const uint to = base + column_of(at, k) * LAST_STRIDE;                                 \
-            vec4 low = vec4(0.0), high = vec4(0.0);                                                \
-            [[unroll]] for (uint i = 0; i < WIDTH; ++i) {                                          \
-                const float v = values[r * COLUMNS + k * WIDTH + i];                               \
-                if (i < 4)                                                                         \
-                    low[i & 3] = v;                                                                \
-                else                                                                               \
-                    high[i & 3] = v;                                                               \
-            }                                                                                      \
-            if (WIDTH == 1)                                                                        \
-                NAME##_store(to, low.x);                                                           \
-            else if (WIDTH == 4)                                                                   \
-                NAME##_store4(to, low);                                                            \
-            else                                                                                   \
-                NAME##_store8(to, low, high);                                                      \
+            float piece[WIDTH];                                                                    \
+            [[unroll]] for (uint i = 0; i < WIDTH; ++i) piece[i] = values[r * COLUMNS + k * WIDTH + i]; \
+            NAME##_store_wide(base + column_of(at, k) * LAST_STRIDE, LAST_STRIDE, piece);          \
         }                                                                                          \
     }
 

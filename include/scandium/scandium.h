@@ -8,6 +8,7 @@
 
 #include "scandium/device.h"
 #include "scandium/graph.h"
+#include "scandium/ops/causal_conv1d.h"
 #include "scandium/ops/elementwise.h"
 #include "scandium/ops/embedding.h"
 #include "scandium/ops/rms_norm_gated.h"

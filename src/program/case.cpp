@@ -64,6 +64,17 @@ DType Case::dtype(std::string_view key, DType otherwise) const {
     fail("option %s is %s; it must be f32, f16 or bf16", std::string(key).c_str(), in_quotes(*text).c_str());
 }
 
+std::string Case::choice(std::string_view key, std::initializer_list<const char*> allowed, const char* otherwise) const {
+    const std::string* text = option(key);
+    if (!text) return otherwise;
+    std::string names;
+    for (const char* name : allowed) {
+        if (*text == name) return name;
+        names += (names.empty() ? "" : " or ") + std::string(name);
+    }
+    fail("option %s is %s; it must be %s", std::string(key).c_str(), in_quotes(*text).c_str(), names.c_str());
+}
+
 void Case::fail(const char* pattern, ...) const {
     char text[1024];
     va_list arguments;

@@ -1,6 +1,7 @@
 // A case: a safetensors file whose metadata names an operator and its options, as text.
 #pragma once
 
+#include <initializer_list>
 #include <string>
 #include <string_view>
 
@@ -21,6 +22,8 @@ public:
     double real(std::string_view key, double otherwise) const;         // not negative, not NaN
     uint64_t integer(std::string_view key, uint64_t otherwise) const;  // not negative
     DType dtype(std::string_view key, DType otherwise) const;          // f32, f16 or bf16
+    // One of `allowed`.
+    std::string choice(std::string_view key, std::initializer_list<const char*> allowed, const char* otherwise) const;
 
 #if defined(__GNUC__)
     __attribute__((format(printf, 2, 3)))
