@@ -5,16 +5,16 @@
 // The list: NAME as cases have it under "op", and as in prepare_NAME.
 // clang-format off: one on each line
 #define SCANDIUM_PROGRAM_OPS(OP) \
-    OP(ssd) \
-    OP(ssd_step) \
-    OP(selective_scan_step) \
-    OP(causal_conv1d) \
-    OP(rms_norm_gated) \
-    OP(swiglu) \
-    OP(silu) \
-    OP(softplus) \
-    OP(add) \
-    OP(embedding) \
+    OP(ssd)                      \
+    OP(ssd_step)                 \
+    OP(selective_scan_step)      \
+    OP(causal_conv1d)            \
+    OP(rms_norm_gated)           \
+    OP(swiglu)                   \
+    OP(silu)                     \
+    OP(softplus)                 \
+    OP(add)                      \
+    OP(embedding)                \
     OP(segsum)
 // clang-format on
 
