@@ -64,12 +64,18 @@ struct RunOptions {
     uint32_t repeat = 1;         // times in one command buffer, with barriers between
     double* stage_us = nullptr;  // if set: dispatch_count(plan) microseconds, of the last repeat, from GPU timestamps;
                                  // negative where the device has none
+    double* total_us = nullptr;  // if set: microseconds of all repeats together, likewise
 };
 
 // Records, submits and waits.
 //   Errors: invalid_argument (null argument, repeat is 0), out_of_host_memory, out_of_device_memory, device_lost,
 //   internal_error.
 [[nodiscard]] SCANDIUM_API Result run(Context* context, const Plan* plan, const Bindings* bindings,
+                                      const RunOptions& options = RunOptions()) noexcept;
+
+// The same, but the repeats take the bindings in turn: with enough of them no cache holds what the next repeat reads.
+//   Errors: also invalid_argument (no bindings).
+[[nodiscard]] SCANDIUM_API Result run(Context* context, const Plan* plan, Span<const Bindings*> bindings,
                                       const RunOptions& options = RunOptions()) noexcept;
 
 }  // namespace scandium

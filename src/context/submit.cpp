@@ -17,47 +17,67 @@ Result fail_and_note_loss(Context* context, VkResult vk, const char* call) {
     return context->diagnostics().fail_vk(vk, call);
 }
 
-// One timestamp before and one after every dispatch of the last repeat.
+// Timestamps: one before and one after every dispatch of the last repeat, then one before and one after all repeats.
 struct Timer {
     Context* context = nullptr;
+    uint32_t stages = 0;
     VkQueryPool pool = VK_NULL_HANDLE;
 
     ~Timer() {
         if (pool) context->api.vkDestroyQueryPool(context->handle, pool, nullptr);
     }
-    Result create(uint32_t count) {
+    uint32_t before_all() const { return stages + 1; }
+    uint32_t after_all() const { return stages + 2; }
+
+    Result create() {
         VkQueryPoolCreateInfo info{};
         info.sType = VK_STRUCTURE_TYPE_QUERY_POOL_CREATE_INFO;
         info.queryType = VK_QUERY_TYPE_TIMESTAMP;
-        info.queryCount = count;
+        info.queryCount = stages + 3;
         const VkResult vk = context->api.vkCreateQueryPool(context->handle, &info, nullptr, &pool);
         return vk == VK_SUCCESS ? Result::ok : context->diagnostics().fail_vk(vk, "vkCreateQueryPool");
     }
-    Result read(uint32_t stages, double* microseconds) {
-        Array<uint64_t> ticks;
-        if (!ticks.resize(stages + 1)) return context->diagnostics().fail(Result::out_of_host_memory, "run: out of host memory");
-        const VkResult vk =
-            context->api.vkGetQueryPoolResults(context->handle, pool, 0, stages + 1, ticks.size() * sizeof(uint64_t), ticks.data(),
-                                               sizeof(uint64_t), VK_QUERY_RESULT_64_BIT | VK_QUERY_RESULT_WAIT_BIT);
-        if (vk != VK_SUCCESS) return fail_and_note_loss(context, vk, "vkGetQueryPoolResults");
+    void write(uint32_t query) {
+        if (pool) context->api.vkCmdWriteTimestamp(context->commands, VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT, pool, query);
+    }
+    Result read(uint32_t first, uint32_t count, uint64_t* ticks) {
+        const VkResult vk = context->api.vkGetQueryPoolResults(context->handle, pool, first, count, count * sizeof(uint64_t), ticks,
+                                                               sizeof(uint64_t), VK_QUERY_RESULT_64_BIT | VK_QUERY_RESULT_WAIT_BIT);
+        return vk == VK_SUCCESS ? Result::ok : fail_and_note_loss(context, vk, "vkGetQueryPoolResults");
+    }
+    double microseconds(uint64_t before, uint64_t after) const {
         const uint32_t bits = context->timestamp_bits;
         const uint64_t mask = bits < 64 ? (uint64_t(1) << bits) - 1 : ~uint64_t(0);
-        const double period = double(device_caps(context->device).timestamp_period);
-        for (uint32_t i = 0; i < stages; ++i) microseconds[i] = double((ticks[i + 1] - ticks[i]) & mask) * period / 1000.0;
+        return double((after - before) & mask) * double(device_caps(context->device).timestamp_period) / 1000.0;
+    }
+    Result read_stages(double* us) {
+        Array<uint64_t> ticks;
+        if (!ticks.resize(stages + 1)) return context->diagnostics().fail(Result::out_of_host_memory, "run: out of host memory");
+        if (Result result = read(0, stages + 1, ticks.data()); result != Result::ok) return result;
+        for (uint32_t i = 0; i < stages; ++i) us[i] = microseconds(ticks[i], ticks[i + 1]);
+        return Result::ok;
+    }
+    Result read_total(double* us) {
+        uint64_t ticks[2] = {};
+        if (Result result = read(before_all(), 2, ticks); result != Result::ok) return result;
+        *us = microseconds(ticks[0], ticks[1]);
         return Result::ok;
     }
 };
 
 bool has_timestamps(const Context* context) { return context->timestamp_bits != 0 && device_caps(context->device).timestamp_period > 0.0f; }
 
-void record_repeats(Context* context, const Plan* plan, const Bindings* bindings, const RunOptions& options, VkQueryPool timestamps) {
+void record_repeats(Context* context, const Plan* plan, Span<const Bindings*> bindings, const RunOptions& options, Timer* timer) {
     RecordOptions record_options;
     record_options.seqlen = options.seqlen;
+    if (timer->pool) context->api.vkCmdResetQueryPool(context->commands, timer->pool, 0, timer->stages + 3);
+    timer->write(timer->before_all());
     for (uint32_t i = 0; i < options.repeat; ++i) {
         if (i != 0) barrier_compute_to_compute(context->api.vkCmdPipelineBarrier, context->commands);
-        if (i + 1 == options.repeat) record_options.timestamps = timestamps;
-        record(context->commands, plan, bindings, record_options);
+        if (i + 1 == options.repeat && options.stage_us) record_options.timestamps = timer->pool;
+        record(context->commands, plan, bindings.data[i % bindings.size], record_options);
     }
+    timer->write(timer->after_all());
 }
 
 }  // namespace
@@ -91,21 +111,32 @@ Result submit_and_wait(Context* context) {
 }
 
 Result run(Context* context, const Plan* plan, const Bindings* bindings, const RunOptions& options) noexcept {
+    return run(context, plan, Span<const Bindings*>(&bindings, 1), options);
+}
+
+Result run(Context* context, const Plan* plan, Span<const Bindings*> bindings, const RunOptions& options) noexcept {
     if (!context) return Result::invalid_argument;
-    if (!plan || !bindings) return context->diagnostics().fail(Result::invalid_argument, "run: %s is null", plan ? "bindings" : "plan");
-    if (options.repeat == 0) return context->diagnostics().fail(Result::invalid_argument, "run: RunOptions::repeat is 0");
-    const uint32_t stages = dispatch_count(plan);
-    const bool timed = options.stage_us && has_timestamps(context);
-    if (options.stage_us && !timed)
-        for (uint32_t i = 0; i < stages; ++i) options.stage_us[i] = -1.0;
-    Timer timer{context};
-    if (timed)
-        if (Result result = timer.create(stages + 1); result != Result::ok) return result;
+    const Diagnostics& diagnostics = context->diagnostics();
+    if (!plan) return diagnostics.fail(Result::invalid_argument, "run: plan is null");
+    if (bindings.size == 0) return diagnostics.fail(Result::invalid_argument, "run: there are no bindings");
+    for (size_t i = 0; i < bindings.size; ++i)
+        if (!bindings.data[i]) return diagnostics.fail(Result::invalid_argument, "run: bindings is null");
+    if (options.repeat == 0) return diagnostics.fail(Result::invalid_argument, "run: RunOptions::repeat is 0");
+    Timer timer{context, dispatch_count(plan)};
+    if (has_timestamps(context)) {
+        if (options.stage_us || options.total_us)
+            if (Result result = timer.create(); result != Result::ok) return result;
+    } else {
+        for (uint32_t i = 0; options.stage_us && i < timer.stages; ++i) options.stage_us[i] = -1.0;
+        if (options.total_us) *options.total_us = -1.0;
+    }
     if (Result result = begin_commands(context); result != Result::ok) return result;
-    if (timed) context->api.vkCmdResetQueryPool(context->commands, timer.pool, 0, stages + 1);
-    record_repeats(context, plan, bindings, options, timer.pool);
+    record_repeats(context, plan, bindings, options, &timer);
     if (Result result = submit_and_wait(context); result != Result::ok) return result;
-    return timed ? timer.read(stages, options.stage_us) : Result::ok;
+    if (!timer.pool) return Result::ok;
+    if (options.stage_us)
+        if (Result result = timer.read_stages(options.stage_us); result != Result::ok) return result;
+    return options.total_us ? timer.read_total(options.total_us) : Result::ok;
 }
 
 }  // namespace scandium

@@ -5,47 +5,19 @@
 #include "report.h"
 #include "runner.h"
 #include "text.h"
+#include "words.h"
 
 namespace scandium::program {
 namespace {
 
 constexpr uint64_t kMostRepeats = 1'000'000;
 
-// One of the words that an option may be.
-template <class T>
-struct Word {
-    const char* text;
-    T value;
-};
-
-template <class T, size_t N>
-T choose(const char* option, const std::string& text, const Word<T> (&words)[N]) {
-    std::string all;
-    for (const Word<T>& word : words) {
-        if (text == word.text) return word.value;
-        all += (all.empty() ? "" : ", ") + std::string(word.text);
-    }
-    throw UsageError(format("%s: %s is none of %s", option, in_quotes(text).c_str(), all.c_str()));
-}
-
-constexpr Word<Variant> kVariants[] = {
-    {"scalar", Variant::scalar}, {"subgroup", Variant::subgroup}, {"coopmat", Variant::coopmat}, {"auto", Variant::automatic}};
-constexpr Word<SsdAlgorithm> kAlgorithms[] = {
-    {"auto", SsdAlgorithm::automatic}, {"chunked", SsdAlgorithm::chunked}, {"recurrent", SsdAlgorithm::recurrent}};
-constexpr Word<MemoryAccess> kAccesses[] = {
-    {"auto", MemoryAccess::automatic}, {"address", MemoryAccess::address}, {"descriptor", MemoryAccess::descriptor}};
-
 Choices read_choices(const RunArguments& arguments) {
     Choices choices;
     choices.variant = choose("--variant", arguments.variant, kVariants);
     choices.algorithm = choose("--algorithm", arguments.algorithm, kAlgorithms);
     if (arguments.chunk_size.empty()) return choices;
-    uint64_t chunk_size = 0;
-    const bool is_auto = arguments.chunk_size == "auto";
-    if (!is_auto && (!parse_number(arguments.chunk_size, &chunk_size) || chunk_size < 16 || chunk_size > 256 || chunk_size % 16 != 0))
-        throw UsageError(
-            format("--chunk-size: %s is neither auto nor a multiple of 16 from 16 to 256", in_quotes(arguments.chunk_size).c_str()));
-    choices.chunk_size = static_cast<uint32_t>(chunk_size);
+    choices.chunk_size = read_chunk_size(arguments.chunk_size);
     return choices;
 }
 

@@ -14,7 +14,7 @@ struct UsageError : std::runtime_error {
     using std::runtime_error::runtime_error;
 };
 
-// The command line as it was typed; run_cases makes sense of it.
+// Command lines as they were typed; run_cases and bench_operators make sense of them.
 struct RunArguments {
     std::vector<std::string> cases;
     std::string output, device;
@@ -22,7 +22,14 @@ struct RunArguments {
     bool check = false, validate = false, json = false;
 };
 
+struct BenchArguments {
+    std::vector<std::string> ops, shapes, models, dtypes = {"f32"};
+    std::string tokens = "1x4096", state_dtype = "f32", device;
+    std::string variant = "auto", algorithm = "auto", access = "auto", chunk_size = "auto", json;
+};
+
 int show_devices(bool json);
 int run_cases(const RunArguments& arguments);
+int bench_operators(const BenchArguments& arguments);
 
 }  // namespace scandium::program

@@ -36,6 +36,27 @@ void add_run_options(CLI::App* run, RunArguments* arguments) {
     run->add_flag("--json", arguments->json, "One JSON document on standard output");
 }
 
+void add_bench_options(CLI::App* bench, BenchArguments* arguments) {
+    bench->add_option("--op", arguments->ops, "Operators (default ssd_scan)")->type_name("NAME")->allow_extra_args(false);
+    bench->add_option("--shape", arguments->shapes, "Sizes; for ssd_scan BATCHxSEQLEN,NHEADSxHEADDIM,NGROUPS,DSTATE")
+        ->type_name("SHAPE")
+        ->allow_extra_args(false);
+    bench->add_option("--model", arguments->models, "Sizes of a model's layers")
+        ->type_name("130m|370m|780m|1.3b|2.7b|codestral")
+        ->allow_extra_args(false);
+    bench->add_option("--tokens", arguments->tokens, "For --model (default 1x4096)")->type_name("BATCHxSEQLEN");
+    bench->add_option("--dtype", arguments->dtypes, "Type of inputs and outputs (default f32)")
+        ->type_name("f32|f16|bf16")
+        ->allow_extra_args(false);
+    bench->add_option("--state-dtype", arguments->state_dtype, "Type of states (default f32)")->type_name("f32|f16|bf16");
+    bench->add_option("--algorithm", arguments->algorithm, "Force an algorithm")->type_name("auto|chunked|recurrent");
+    bench->add_option("--variant", arguments->variant, "Force a family of kernels")->type_name("scalar|subgroup|coopmat|auto");
+    bench->add_option("--access", arguments->access, "How kernels reach memory")->type_name("auto|address|descriptor");
+    bench->add_option("--chunk-size", arguments->chunk_size, "16 to 256, or auto")->type_name("N");
+    bench->add_option("--device", arguments->device, "Index, or part of the name (default: the best one)")->type_name("INDEX|NAME");
+    bench->add_option("--json", arguments->json, "Write the results there; - for standard output")->type_name("FILE|-");
+}
+
 int run_command_line(int argc, char** argv) {
     CLI::App app("Runs state-space operators on any Vulkan device.", "scandium");
     app.footer(kExitCodes);
@@ -47,13 +68,16 @@ int run_command_line(int argc, char** argv) {
     CLI::App* run = app.add_subcommand("run", "Run cases on a device");
     RunArguments arguments;
     add_run_options(run, &arguments);
+    CLI::App* bench = app.add_subcommand("bench", "Check operators on random tensors, then measure them");
+    BenchArguments bench_arguments;
+    add_bench_options(bench, &bench_arguments);
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
         if (error.get_exit_code() == 0) return app.exit(error);
         throw UsageError(std::string(error.what()) + " (see scandium --help)");
     }
-    const int code = devices->parsed() ? show_devices(json) : run_cases(arguments);
+    const int code = devices->parsed() ? show_devices(json) : bench->parsed() ? bench_operators(bench_arguments) : run_cases(arguments);
     if (!std::cout.flush()) throw UsageError("standard output cannot be written");
     return code;
 }

@@ -6,6 +6,19 @@
 
 namespace scandium::program {
 
+size_t add_stage(const DispatchInfo& info, std::vector<StageReport>* stages) {
+    const auto same = std::find_if(stages->begin(), stages->end(), [&](const StageReport& stage) {
+        return stage.name == info.name && stage.kernel == info.kernel && stage.reason == info.reason;
+    });
+    const size_t index = static_cast<size_t>(same - stages->begin());
+    if (same == stages->end()) {
+        stages->push_back({info.name, info.kernel, info.reason, info.variant, {}, 0, -1});
+        std::copy(info.groups, info.groups + 3, stages->back().groups);
+    }
+    ++(*stages)[index].dispatches;
+    return index;
+}
+
 const char* device_type_name(VkPhysicalDeviceType type) {
     switch (type) {
     case VK_PHYSICAL_DEVICE_TYPE_DISCRETE_GPU: return "discrete GPU";
@@ -20,8 +33,6 @@ std::string version_text(uint32_t version) {
     return format("%u.%u.%u", VK_API_VERSION_MAJOR(version), VK_API_VERSION_MINOR(version), VK_API_VERSION_PATCH(version));
 }
 
-namespace {
-
 std::string time_text(double us) {
     if (us < 0) return "no timestamps";
     return us < 10000 ? format("%.1f us", us) : format("%.2f ms", us / 1000);
@@ -34,6 +45,8 @@ std::string size_text(uint64_t bytes) {
 std::string driver_text(const Caps& caps) {
     return one_line(format("%s %s, Vulkan %s", caps.driver_name, caps.driver_info, version_text(caps.api_version).c_str()));
 }
+
+namespace {
 
 std::string feature_text(const Caps& caps) {
     std::string text =

@@ -18,6 +18,9 @@ struct StageReport {
     double us = -1;  // all of them together, median over the repeats; negative: the device has no timestamps
 };
 
+// Finds or adds the stage of a dispatch, counts it, and returns the stage's index.
+size_t add_stage(const DispatchInfo& info, std::vector<StageReport>* stages);
+
 struct OutputReport {
     std::string name;
     DType dtype = DType::none;
@@ -49,6 +52,9 @@ struct CaseReport {
 
 const char* device_type_name(VkPhysicalDeviceType type);
 std::string version_text(uint32_t version);
+std::string time_text(double us);  // negative: the device has no timestamps
+std::string size_text(uint64_t bytes);
+std::string driver_text(const Caps& caps);
 
 std::string devices_text(const std::vector<DeviceEntry>& devices);
 std::string devices_json(const std::vector<DeviceEntry>& devices);

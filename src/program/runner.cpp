@@ -4,28 +4,13 @@
 #include <chrono>
 #include <utility>
 
+#include "bench_runner.h"
 #include "check.h"
+#include "owned.h"
 #include "text.h"
 
 namespace scandium::program {
 namespace {
-
-struct DestroyBuffer {
-    Context* context = nullptr;
-    void operator()(Buffer* buffer) const { destroy_buffer(context, buffer); }
-};
-struct Destroy {
-    void operator()(Graph* graph) const { destroy_graph(graph); }
-    void operator()(Plan* plan) const { destroy_plan(plan); }
-    void operator()(Bindings* bindings) const { destroy_bindings(bindings); }
-};
-using OwnedBuffer = std::unique_ptr<Buffer, DestroyBuffer>;
-
-double median(std::vector<double> values) {
-    std::sort(values.begin(), values.end());
-    const size_t middle = values.size() / 2;
-    return values.size() % 2 ? values[middle] : (values[middle - 1] + values[middle]) / 2;
-}
 
 // One problem on its way through the library.
 class Job {
@@ -147,15 +132,7 @@ void Job::execute(uint32_t repeat, CaseReport* report) {
     for (uint32_t i = 0; i < dispatch_count(plan_.get()); ++i) {
         DispatchInfo info;
         check(describe(plan_.get(), i, &info), "describe");
-        const auto same = std::find_if(report->stages.begin(), report->stages.end(), [&](const StageReport& stage) {
-            return stage.name == info.name && stage.kernel == info.kernel && stage.reason == info.reason;
-        });
-        stage_of.push_back(static_cast<size_t>(same - report->stages.begin()));
-        if (same == report->stages.end()) {
-            report->stages.push_back({info.name, info.kernel, info.reason, info.variant, {}, 0, -1});
-            std::copy(info.groups, info.groups + 3, report->stages.back().groups);
-        }
-        ++report->stages[stage_of.back()].dispatches;
+        stage_of.push_back(add_stage(info, &report->stages));
     }
 
     std::vector<double> dispatch_us, host_us(repeat), device_us(repeat, 0);
@@ -244,6 +221,10 @@ CaseReport Runner::run(const Problem& problem, const RunSettings& settings, Outp
     report.validation_messages = seen - validation_messages_;
     validation_messages_ = seen;
     return report;
+}
+
+BenchReport Runner::bench(const BenchProblem& problem, const BenchSettings& settings) {
+    return program::bench(context_.get(), messages_, problem, settings);
 }
 
 std::vector<std::string> Runner::take_messages() { return std::exchange(messages_.lines, {}); }

@@ -37,6 +37,10 @@ struct RunSettings {
 // The bytes of every output of a problem, in its order.
 using OutputData = std::vector<std::vector<std::byte>>;
 
+struct BenchProblem;
+struct BenchSettings;
+struct BenchReport;
+
 class Runner {
 public:
     Runner(const std::string& device, bool validate);  // throws LibraryError
@@ -45,6 +49,9 @@ public:
 
     // Throws LibraryError, or FileError if the case's file cannot be read any more.
     CaseReport run(const Problem& problem, const RunSettings& settings, OutputData* data);
+
+    // Throws LibraryError.
+    BenchReport bench(const BenchProblem& problem, const BenchSettings& settings);
 
     std::vector<std::string> take_messages();  // those so far
 

@@ -1,0 +1,133 @@
+#include <fstream>
+#include <iostream>
+
+#include "bench_runner.h"
+#include "commands.h"
+#include "text.h"
+#include "words.h"
+
+namespace scandium::program {
+namespace {
+
+// Layers that people know, as --model has them: nheads x headdim, ngroups, dstate of their scans.
+struct Model {
+    const char* name;
+    const char* scan;
+};
+constexpr Model kModels[] = {
+    {"130m", "24x64,1,128"}, {"370m", "32x64,1,128"}, {"780m", "48x64,1,128"},
+    {"1.3b", "64x64,1,128"}, {"2.7b", "80x64,1,128"}, {"codestral", "128x64,8,128"},
+};
+
+struct Job {
+    const BenchOp* op;
+    std::string shape;
+    BenchChoices choices;
+    BenchProblem problem;
+};
+
+std::vector<std::string> shapes_of(const BenchOp& op, const BenchArguments& arguments) {
+    std::vector<std::string> shapes = arguments.shapes;
+    for (const std::string& name : arguments.models) {
+        if (std::string(op.name) != "ssd_scan") throw UsageError("--model: goes with --op ssd_scan only");
+        const Model* found = nullptr;
+        for (const Model& model : kModels)
+            if (name == model.name) found = &model;
+        if (!found) throw UsageError(format("--model: %s is none of 130m, 370m, 780m, 1.3b, 2.7b, codestral", in_quotes(name).c_str()));
+        shapes.push_back(arguments.tokens + "," + found->scan);
+    }
+    return shapes.empty() ? op.shapes : shapes;
+}
+
+BenchChoices read_choices(const BenchArguments& arguments, const std::string& dtype) {
+    BenchChoices choices;
+    choices.dtype = choose("--dtype", dtype, kFloatTypes);
+    choices.state_dtype = choose("--state-dtype", arguments.state_dtype, kFloatTypes);
+    choices.algorithm = choose("--algorithm", arguments.algorithm, kAlgorithms);
+    choices.variant = choose("--variant", arguments.variant, kVariants);
+    choices.chunk_size = read_chunk_size(arguments.chunk_size);
+    return choices;
+}
+
+std::vector<Job> read_jobs(const BenchArguments& arguments) {
+    std::vector<Job> jobs;
+    std::vector<std::string> names = arguments.ops;
+    if (names.empty()) names = {"ssd_scan"};
+    for (const std::string& name : names) {
+        const BenchOp* op = find_bench_op(name);
+        if (!op) {
+            std::string known;
+            for (const BenchOp& each : bench_ops()) known += (known.empty() ? "" : ", ") + std::string(each.name);
+            throw UsageError(format("--op: %s is none of %s", in_quotes(name).c_str(), known.c_str()));
+        }
+        for (const std::string& shape : shapes_of(*op, arguments))
+            for (const std::string& dtype : arguments.dtypes) {
+                const BenchChoices choices = read_choices(arguments, dtype);
+                jobs.push_back({op, shape, choices, op->make(parse_shape(*op, shape), choices)});
+                jobs.back().problem.bytes();  // throws if a tensor is beyond all measure
+            }
+    }
+    return jobs;
+}
+
+BenchReport run_job(Runner& runner, const Job& job, const BenchSettings& settings) {
+    BenchReport report;
+    try {
+        report = runner.bench(job.problem, settings);
+    } catch (const LibraryError& error) {
+        if (error.result != Result::unsupported) throw;
+        report.unsupported = error.what();
+        runner.take_messages();
+    }
+    report.op = job.op->name;
+    report.shape = job.shape;
+    report.dtype = to_string(job.choices.dtype);
+    for (const BenchTensor& tensor : job.problem.tensors)
+        if (tensor.name == "state" || tensor.name == "final_states") report.state_dtype = to_string(tensor.dtype);
+    return report;
+}
+
+// What memory gives: elements streamed through the simplest kernel, from tensors that no cache holds.
+double measure_ceiling(Runner& runner) {
+    const bool is_cpu = runner.caps().device_type == VK_PHYSICAL_DEVICE_TYPE_CPU;
+    const uint64_t sizes[] = {is_cpu ? uint64_t(4096) : uint64_t(16384), 4096};
+    return runner.bench(find_bench_op("add")->make(sizes, BenchChoices()), BenchSettings()).gigabytes_per_s();
+}
+
+void write_json(const std::string& path, const std::string& json) {
+    if (path == "-") {
+        std::cout << json;
+        return;
+    }
+    std::ofstream file(path, std::ios::binary);
+    if (!(file << json) || !file.flush()) throw UsageError(format("--json: %s cannot be written", in_quotes(path).c_str()));
+}
+
+}  // namespace
+
+int bench_operators(const BenchArguments& arguments) {
+    const std::vector<Job> jobs = read_jobs(arguments);
+    BenchSettings settings;
+    settings.access = choose("--access", arguments.access, kAccesses);
+    Runner runner(arguments.device, false);
+    const bool as_text = arguments.json != "-";
+    std::cerr << "measuring the memory ceiling\n";
+    const double ceiling = measure_ceiling(runner);
+    if (as_text)
+        std::cout << one_line(runner.caps().device_name) << ", " << driver_text(runner.caps())
+                  << format("\nmemory ceiling: %.4g GB/s (add, f32)\n\n", ceiling);
+    std::vector<BenchReport> reports;
+    int code = kFine;
+    for (const Job& job : jobs) {
+        std::cerr << format("%zu of %zu: %s %s %s\n", reports.size() + 1, jobs.size(), job.op->name, job.shape.c_str(),
+                            to_string(job.choices.dtype));
+        reports.push_back(run_job(runner, job, settings));
+        if (as_text) std::cout << bench_text(reports.back(), ceiling) << std::flush;
+        if (!reports.back().passed()) code = kCheckFailed;
+        if (code == kFine && !reports.back().unsupported.empty()) code = kNoDevice;
+    }
+    if (!arguments.json.empty()) write_json(arguments.json, bench_json(reports, runner.caps(), ceiling));
+    return code;
+}
+
+}  // namespace scandium::program
