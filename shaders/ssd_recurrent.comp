@@ -12,8 +12,9 @@
 // serves ROWS rows. What differs per token but not per row (step and decay) is computed once for BLOCK
 // tokens by the workgroup, in shared memory.
 //
-// Products are added with fma(), spelled out: left to the compiler, the same sums could be contracted in one way
-// in one pipeline and otherwise in the next, and packed sequences would differ from lone ones in their last bits.
+// Products are added with fma(), spelled out, and sums are `precise`: left to the compiler, they could be contracted or
+// regrouped in one way in one pipeline and otherwise in the next (seen on NVIDIA), and packed sequences would differ from
+// lone ones in their last bits.
 //
 // y needs a sum over the LANES invocations: by shuffles (subgroup), or for a block of tokens at once through
 // shared memory (scalar).
@@ -121,7 +122,8 @@ void prepare_block(Place at, uint block, float a, float bias) {
         if (token >= at.count) continue;
         const float step = step_size(dt_load(at.b * dt_s0 + (at.first + token) * dt_s1 + at.h * dt_s2), bias);
         step_of[i] = step;
-        decay_of[i] = decay(step * a);
+        precise float exponent = step * a;
+        decay_of[i] = decay(exponent);
         restart_of[i] = 0;
         if (PACKING == PACKING_SEQ_IDX && token > 0)
             restart_of[i] = seq_load_int(at.b * seq_s0 + token * seq_s1) != seq_load_int(at.b * seq_s0 + (token - 1) * seq_s1) ? 1 : 0;
@@ -131,7 +133,7 @@ void prepare_block(Place at, uint block, float a, float bias) {
 
 void store_y(Place at, uint token, uint p, float sum) {
     if (p >= HEADDIM) return;
-    float value = sum;
+    precise float value = sum;
     if (D_present) value = fma(D_load(at.h * D_s0 + p * D_s1), x_load(at.b * x_s0 + token * x_s1 + at.h * x_s2 + p * x_s3), value);
     if (z_present) value *= silu(z_load(at.b * z_s0 + token * z_s1 + at.h * z_s2 + p * z_s3));
     y_store(at.b * y_s0 + token * y_s1 + at.h * y_s2 + p * y_s3, value);
@@ -141,7 +143,7 @@ void store_y(Place at, uint token, uint p, float sum) {
 void advance(Place at, uint i, uint token, out float sums[ROWS]) {
     const uint base_B = at.b * B_s0 + token * B_s1 + at.g * B_s2, base_C = at.b * C_s0 + token * C_s1 + at.g * C_s2;
     const float keep = decay_of[i];
-    float scaled[ROWS];
+    precise float scaled[ROWS];
     [[unroll]] for (uint r = 0; r < ROWS; ++r) {
         const uint p = min(at.row + r, HEADDIM - 1);
         scaled[r] = step_of[i] * x_load(at.b * x_s0 + token * x_s1 + at.h * x_s2 + p * x_s3);
@@ -153,7 +155,8 @@ void advance(Place at, uint i, uint token, out float sums[ROWS]) {
         const float b_n = inside ? B_load(base_B + n * B_s3) : 0.0;
         const float c_n = inside ? C_load(base_C + n * C_s3) : 0.0;
         [[unroll]] for (uint r = 0; r < ROWS; ++r) {
-            state[r * COLUMNS + j] = fma(state[r * COLUMNS + j], keep, scaled[r] * b_n);
+            precise float added = scaled[r] * b_n;
+            state[r * COLUMNS + j] = fma(state[r * COLUMNS + j], keep, added);
             sums[r] = fma(state[r * COLUMNS + j], c_n, sums[r]);
         }
     }
@@ -169,7 +172,7 @@ void forget_if_restarted(uint i) {
 
 void finish_token(Place at, uint i, uint token, float sums[ROWS]) {
     [[unroll]] for (uint r = 0; r < ROWS; ++r) {
-        float sum = sums[r];
+        precise float sum = sums[r];
         for (uint mask = LANES / 2; mask > 0; mask /= 2) sum += subgroupShuffleXor(sum, mask);
         if (at.lane == 0) store_y(at, token, at.row + r, sum);
     }
@@ -188,7 +191,7 @@ void finish_token(Place at, uint i, uint token, float sums[ROWS]) {
 void finish_block(Place at, uint block, uint count) {
     barrier();  // partial is complete; it is read before the barrier that begins the next block
     for (uint out_index = gl_LocalInvocationID.x; out_index < count * ROWS_OF_GROUP; out_index += gl_WorkGroupSize.x) {
-        float sum = 0.0;
+        precise float sum = 0.0;
         for (uint k = 0; k < LANES; ++k) sum += partial[out_index * LANES + k];
         const uint i = out_index / ROWS_OF_GROUP, row = out_index % ROWS_OF_GROUP;
         store_y(at, at.first + block + i, gl_WorkGroupID.x * ROWS_OF_GROUP + row, sum);

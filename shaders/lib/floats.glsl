@@ -4,17 +4,18 @@
 float f16_to_f32(uint bits) { return unpackHalf2x16(bits).x; }
 float bf16_to_f32(uint bits) { return uintBitsToFloat(bits << 16); }
 
+// Without branches: these run for every element that is stored.
 uint f32_to_bf16(float value) {
     const uint bits = floatBitsToUint(value);
-    if ((bits & 0x7fffffffu) > 0x7f800000u) return (bits >> 16) | 0x40u;  // NaN stays NaN
-    return (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16;
+    const bool is_nan = (bits & 0x7fffffffu) > 0x7f800000u;
+    return (is_nan ? bits | 0x400000u : bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16;  // NaN stays NaN
 }
 
 uint f32_to_f16(float value) {
-    const uint bits = floatBitsToUint(value);
-    const uint sign = (bits >> 16) & 0x8000u, magnitude = bits & 0x7fffffffu;
-    if (magnitude >= 0x47800000u) return sign | (magnitude > 0x7f800000u ? 0x7e00u : 0x7c00u);  // 65536 and up, NaN
-    if (magnitude < 0x38800000u)  // subnormal in f16: next to 0.5 one unit of f32 is one of f16's
-        return sign | (floatBitsToUint(uintBitsToFloat(magnitude) + 0.5) - 0x3f000000u);
-    return sign | ((magnitude - 0x38000000u + 0xfffu + ((magnitude >> 13) & 1u)) >> 13);
+    const uint bits = floatBitsToUint(value), sign = (bits >> 16) & 0x8000u, magnitude = bits & 0x7fffffffu;
+    const uint normal = (magnitude - 0x38000000u + 0xfffu + ((magnitude >> 13) & 1u)) >> 13;
+    // Next to 0.5 one unit of f32 is one of f16's subnormals.
+    const uint subnormal = floatBitsToUint(uintBitsToFloat(min(magnitude, 0x38800000u)) + 0.5) - 0x3f000000u;
+    const uint large = magnitude > 0x7f800000u ? 0x7e00u : 0x7c00u;  // 65536 and up are infinite
+    return sign | (magnitude >= 0x47800000u ? large : magnitude < 0x38800000u ? subnormal : normal);
 }

@@ -6,7 +6,7 @@ layout(constant_id = SPEC_SSD_DT_MIN) const float DT_MIN = 0.0;
 layout(constant_id = SPEC_SSD_DT_MAX) const float DT_MAX = 3.402823466e+38;
 
 float step_size(float dt, float bias) {
-    const float v = dt + bias;
+    precise float v = dt + bias;
     return clamp(DT_SOFTPLUS ? softplus(v) : v, DT_MIN, DT_MAX);
 }
 

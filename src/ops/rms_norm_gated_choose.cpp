@@ -7,6 +7,7 @@ namespace {
 
 constexpr uint32_t kPacksOfLane = 2;     // at least two loads in flight for each operand
 constexpr uint32_t kMostKept = 64;       // floats in a lane's registers
+constexpr uint32_t kFewestLanes = 32;    // that a group of more elements than this many packs is shared by
 constexpr uint32_t kUsualGroup = 128;    // invocations of a workgroup, where a group of elements needs no more
 constexpr uint32_t kMostSubgroups = 32;  // in a workgroup: more are not promised where their size is required
 
@@ -29,9 +30,14 @@ void choose_tiling(const NormProblem& problem, uint32_t least, uint32_t most, No
     out->pack = problem.x == DType::f32 ? 4 : 8;
     const uint32_t packs = (problem.group_size + out->pack - 1) / out->pack, groups = problem.dim / problem.group_size;
     const uint32_t wanted = power_of_two_from((packs + kPacksOfLane - 1) / kPacksOfLane);
+    const auto steps_of = [packs](uint32_t lanes) { return (packs + lanes - 1) / lanes; };
+    const auto keeps = [&](uint32_t lanes) { return steps_of(lanes) * out->pack * (problem.has_gate ? 2 : 1) <= kMostKept; };
     out->lanes = wanted < most ? wanted : most;
-    out->steps = (packs + out->lanes - 1) / out->lanes;
-    out->keep = out->steps * out->pack * (problem.has_gate ? 2 : 1) <= kMostKept;
+    // Fewer lanes where more of them would have nothing to do in the last step.
+    for (uint32_t lanes = out->lanes / 2; lanes >= kFewestLanes && keeps(lanes); lanes /= 2)
+        if (steps_of(lanes) * lanes < steps_of(out->lanes) * out->lanes) out->lanes = lanes;
+    out->steps = steps_of(out->lanes);
+    out->keep = keeps(out->lanes);
     // As many teams as fill a usual workgroup, but no more than there are groups of elements.
     const uint64_t teams_wanted = problem.rows * groups;
     uint32_t local = kUsualGroup < most ? kUsualGroup : most;

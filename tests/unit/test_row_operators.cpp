@@ -69,14 +69,16 @@ TEST_CASE("norm choice: every group is covered, whatever the device and the size
         }
 }
 
-TEST_CASE("norm choice: a lane has at least two loads in flight, and rows of usual length stay in registers") {
+TEST_CASE("norm choice: lanes have loads in flight and little idle time, and rows of usual length stay in registers") {
     const uint32_t dim = GENERATE(768, 2048, 4096, 5120, 8192);
     const NormChoice c = choose(gpu_caps(32, 1024), norm_of(4096, dim, dim));
     CAPTURE(dim, c.lanes, c.steps);
     CHECK(c.keep);
     CHECK(c.pack == 8);
     CHECK(c.steps >= 1);
-    CHECK(c.steps <= 2);
+    CHECK(c.steps * c.pack <= 64);
+    const uint64_t packs = (dim + c.pack - 1) / c.pack;
+    CHECK(c.lanes * c.steps <= packs + packs / 4);  // few lanes idle in the last step
 }
 
 TEST_CASE("norm choice: what a device lacks is the reason, and is refused when forced") {
