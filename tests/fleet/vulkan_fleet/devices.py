@@ -35,10 +35,13 @@ class Device:
             "VK_DRIVER_FILES": str(self.icd),
             "VK_ICD_FILENAMES": str(self.icd),  # the same, for loaders older than 1.3.207
             "VK_LOADER_LAYERS_DISABLE": "~implicit~",
-            "MESA_SHADER_CACHE_DISABLE": "true",  # a cached binary would prove nothing
+            "MESA_SHADER_CACHE_DISABLE": "true",  # a cached binary would prove nothing of a compiler
             **self.env,
         }
         if self.executes:
+            if cache := os.environ.get("FLEET_SHADER_CACHE"):
+                # A folder for each device: that its lanes are part of a cache's keys is not promised.
+                env |= {"MESA_SHADER_CACHE_DISABLE": "false", "MESA_SHADER_CACHE_DIR": str(Path(cache) / self.name)}
             return cmd, env
         if self.arm64:
             own = str(Path(arm64_dir) / Path(cmd[0]).name)
