@@ -93,6 +93,7 @@ Result submit_and_wait(Context* context) {
 Result run(Context* context, const Plan* plan, const Bindings* bindings, const RunOptions& options) noexcept {
     if (!context) return Result::invalid_argument;
     if (!plan || !bindings) return context->diagnostics().fail(Result::invalid_argument, "run: %s is null", plan ? "bindings" : "plan");
+    if (plan_of(bindings) != plan) return context->diagnostics().fail(Result::invalid_argument, "run: the bindings are of another plan");
     if (options.repeat == 0) return context->diagnostics().fail(Result::invalid_argument, "run: RunOptions::repeat is 0");
     const uint32_t stages = dispatch_count(plan);
     const bool timed = options.stage_us && has_timestamps(context);

@@ -36,6 +36,11 @@ void add_run_options(CLI::App* run, RunArguments* arguments) {
     run->add_flag("--json", arguments->json, "One JSON document on standard output");
 }
 
+int finish_output(int code) {
+    if (!std::cout.flush()) throw UsageError("standard output cannot be written");
+    return code;
+}
+
 int run_command_line(int argc, char** argv) {
     CLI::App app("Runs state-space operators on any Vulkan device.", "scandium");
     app.footer(kExitCodes);
@@ -50,12 +55,11 @@ int run_command_line(int argc, char** argv) {
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
-        if (error.get_exit_code() == 0) return app.exit(error);
-        throw UsageError(std::string(error.what()) + " (see scandium --help)");
+        if (error.get_exit_code() != 0) throw UsageError(std::string(error.what()) + " (see scandium --help)");
+        app.exit(error);  // --help, --version
+        return finish_output(kFine);
     }
-    const int code = devices->parsed() ? show_devices(json) : run_cases(arguments);
-    if (!std::cout.flush()) throw UsageError("standard output cannot be written");
-    return code;
+    return finish_output(devices->parsed() ? show_devices(json) : run_cases(arguments));
 }
 
 int complain(int code, const std::string& sentence) {

@@ -14,8 +14,9 @@ public:
     Json() { writer_.StartObject(); }
 
     void text(const char* key, const std::string& value) {
+        const std::string encoded = as_utf8(value);
         writer_.Key(key);
-        writer_.String(value.data(), static_cast<rapidjson::SizeType>(value.size()));
+        writer_.String(encoded.data(), static_cast<rapidjson::SizeType>(encoded.size()));
     }
     void number(const char* key, uint64_t value) {
         writer_.Key(key);
@@ -107,7 +108,6 @@ void write_device(Json& json, const DeviceEntry& device) {
     json.number("max_invocations", caps.max_invocations);
     json.numbers("max_workgroups", caps.max_workgroups);
     json.number("shared_memory", caps.shared_memory);
-    json.number("max_push_constants", caps.max_push_constants);
     json.number("max_storage_range", caps.max_storage_range);
     json.number("storage_offset_alignment", caps.storage_offset_alignment);
     json.real("timestamp_period_ns", caps.timestamp_period);

@@ -35,17 +35,17 @@ struct CausalConv1d {
 [[nodiscard]] SCANDIUM_API Result causal_conv1d(Graph* graph, const CausalConv1d& op) noexcept;
 
 struct CausalConv1dUpdate {
-    TensorId x = kNoTensor;           // (batch, channels) or (batch, ntokens, channels)
-    TensorId weight = kNoTensor;      // (channels, width); width 2 to 8
-    TensorId bias = kNoTensor;        // optional: (channels)
-    TensorId conv_state = kNoTensor;  // in and out: (slots, channels, width - 1); slots is batch without state_batch_indices
+    TensorId x = kNoTensor;                    // (batch, channels) or (batch, ntokens, channels)
+    TensorId weight = kNoTensor;               // (channels, width); width 2 to 8
+    TensorId bias = kNoTensor;                 // optional: (channels)
+    TensorId conv_state = kNoTensor;           // in and out: (slots, channels, width - 1); slots is batch without state_batch_indices
     TensorId state_batch_indices = kNoTensor;  // optional: (batch), i32: the slot that each row reads. A row whose index is
                                                // pad_slot_id or no slot is skipped: its state and y stay as they were, bit
                                                // for bit
     TensorId state_indices_out = kNoTensor;    // optional: (batch), i32: the slot that each row writes; absent: the one that it
                                                // read. A row is skipped by this index too. In one run no row may write a
                                                // slot that another row reads or writes
-    TensorId y = kNoTensor;           // out: like x in shape
+    TensorId y = kNoTensor;                    // out: like x in shape
 
     int32_t pad_slot_id = -1;
     bool silu = false;
