@@ -181,18 +181,20 @@ Row load_row(Place at, uint token, uint r) {
     return row;
 }
 
+float keep_of(float exponent) { return nan_of(exponent, decay(exponent)); }
+
 // S = exp(step * A) * S + step * x B^T of one row, and this lane's share of S C.
 float advance(Place at, uint r, Row row, float B_n[COLUMNS], float C_n[COLUMNS]) {
     float A_n[COLUMNS];
     float keep = 0.0;
     if (A_PER_HEAD)
-        keep = decay(row.step * A_load(at.h * A_s0));
+        keep = keep_of(row.step * A_load(at.h * A_s0));
     else
         A_load_columns(at, at.h * A_s0 + safe_row_of(at, r) * A_s1, A_n);
     const float scaled = row.step * row.x;
     float sum = 0.0;
     [[unroll]] for (uint j = 0; j < COLUMNS; ++j) {
-        if (!A_PER_HEAD) keep = decay(row.step * A_n[j]);
+        if (!A_PER_HEAD) keep = keep_of(row.step * A_n[j]);
         const float v = fma(values[r * COLUMNS + j], keep, scaled * B_n[j]);
         values[r * COLUMNS + j] = v;
         sum = fma(v, C_n[j], sum);

@@ -25,8 +25,8 @@ TENSOR(CUMSUM_DA_CUMSUM, dA_cumsum)
 
 #include "lib/ssd_chunk.glsl"
 
-float load_step(uint b, uint token, uint h, float bias) {
-    return step_size(dt_load(b * dt_s0 + token * dt_s1 + h * dt_s2), bias);
+float load_step(uint b, uint token, uint h, float bias, float a) {
+    return step_size(dt_load(b * dt_s0 + token * dt_s1 + h * dt_s2), bias, a);
 }
 
 // step * A as the start of a sum. What makes everything before vanish is kept finite, so that differences are.
@@ -58,7 +58,7 @@ void cumsum_of_head(Chunk chunk, uint b, uint c, uint h) {
     for (uint block = 0; block < CHUNK_SIZE; block += gl_SubgroupSize) {
         const uint i = block + gl_SubgroupInvocationID;
         float step = 0.0;
-        if (i < chunk.count) step = load_step(b, chunk.first + i, h, bias);
+        if (i < chunk.count) step = load_step(b, chunk.first + i, h, bias, a);
         const TwoFloat sum = add(carry, subgroup_inclusive_sum(term(step, a)));
         if (i < CHUNK_SIZE) store(b, h, c, i, step, sum);
         carry = TwoFloat(subgroupShuffle(sum.high, gl_SubgroupSize - 1), subgroupShuffle(sum.low, gl_SubgroupSize - 1));
@@ -84,7 +84,7 @@ void main() {
     TwoFloat sum = TwoFloat(0.0, 0.0);
     for (uint i = 0; i < CHUNK_SIZE; ++i) {
         float step = 0.0;
-        if (i < chunk.count) step = load_step(b, chunk.first + i, h, bias);
+        if (i < chunk.count) step = load_step(b, chunk.first + i, h, bias, a);
         sum = add(sum, term(step, a));
         store(b, h, c, i, step, sum);
     }

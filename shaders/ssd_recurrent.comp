@@ -120,7 +120,7 @@ void prepare_block(Place at, uint block, float a, float bias) {
     for (uint i = gl_LocalInvocationID.x; i < BLOCK; i += gl_WorkGroupSize.x) {
         const uint token = block + i;
         if (token >= at.count) continue;
-        const float step = step_size(dt_load(at.b * dt_s0 + (at.first + token) * dt_s1 + at.h * dt_s2), bias);
+        const float step = step_size(dt_load(at.b * dt_s0 + (at.first + token) * dt_s1 + at.h * dt_s2), bias, a);
         step_of[i] = step;
         precise float exponent = step * a;
         decay_of[i] = decay(exponent);

@@ -86,7 +86,6 @@ struct Caps {
     uint32_t max_workgroup_size_x = 128;
     uint32_t max_workgroups[3] = {65535, 65535, 65535};
     uint32_t shared_memory = 16384;           // bytes in a workgroup
-    uint32_t max_push_constants = 128;        // bytes
     uint64_t max_storage_range = 128u << 20;  // bytes that one descriptor reaches
     uint32_t storage_offset_alignment = 256;  // bytes
     float timestamp_period = 0;               // nanoseconds a tick; 0: no timestamps in compute
@@ -108,7 +107,7 @@ struct DeviceDesc {
     PFN_vkGetInstanceProcAddr get_instance_proc_addr = nullptr;
     uint32_t api_version = VK_API_VERSION_1_1;                    // VkApplicationInfo::apiVersion that the host asked for
     Features enabled;                                             // enabled on `device`: see wrap_device
-    VkPipelineCache pipeline_cache = VK_NULL_HANDLE;              // may be null
+    VkPipelineCache pipeline_cache = VK_NULL_HANDLE;              // may be null; see create_plan; must outlive the Device
     const VkAllocationCallbacks* allocation_callbacks = nullptr;  // may be null; must outlive the Device
     DiagnosticsCallback diagnostics = nullptr;                    // may be null: then nothing is reported
     void* diagnostics_user = nullptr;

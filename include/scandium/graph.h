@@ -6,6 +6,9 @@
 //
 // The first failure sticks: later calls on the same graph do nothing and return it, and create_plan
 // returns it too. So a host may check once, at the end.
+//
+// An operator whose tensors span more than a dispatch can reach (2 GiB, or with descriptors maxStorageBufferRange) becomes
+// several dispatches; a graph of more than 8192 is refused as unsupported.
 #pragma once
 
 #include "scandium/device.h"
@@ -14,7 +17,7 @@ namespace scandium {
 
 struct Graph;
 
-using TensorId = uint32_t;
+using TensorId = uint32_t;  // of one graph and the plans made of it; it means nothing, or another tensor, to others
 inline constexpr TensorId kNoTensor = 0xffffffffu;
 
 // A tensor: element type, logical shape and where its elements lie.
@@ -29,12 +32,12 @@ struct TensorDesc {
     uint64_t shape[kMaxRank] = {};
     uint64_t stride[kMaxRank] = {};
     uint32_t alignment = 16;  // bytes, a power of two >= 4: what the bound view's offset is a multiple of, and the buffer's
-                              // address too. Less than 16 rules out wide loads.
+                              // address too. Less than 16 rules out wide loads; more than 16 means nothing to a transient.
 };
 
 // access: how its shaders reach memory; `automatic` is `address` where the host enabled it. It stands here because
 //   operators split large tensors by what one binding reaches.
-//   Errors: invalid_argument (null argument, `address` without the feature), out_of_host_memory.
+//   Errors: invalid_argument (null argument, no MemoryAccess, `address` without the feature), out_of_host_memory.
 [[nodiscard]] SCANDIUM_API Result create_graph(const Device* device, MemoryAccess access, Graph** out) noexcept;
 SCANDIUM_API void destroy_graph(Graph* graph) noexcept;
 

@@ -18,6 +18,9 @@ struct PlanOptions {
 };
 
 // Makes pipelines and lays out the workspace. The graph may be destroyed afterwards.
+//   Shapes, strides and types are specialization constants: a plan of other ones compiles pipelines of its own, which takes
+//   far longer than to run them. Keep plans, and give the device a VkPipelineCache that is stored between runs
+//   (DeviceDesc::pipeline_cache): pipelines that it holds cost next to nothing.
 //   May run on a loading thread. Errors: the graph's own first failure, invalid_argument, unsupported,
 //   out_of_host_memory, out_of_device_memory, internal_error.
 [[nodiscard]] SCANDIUM_API Result create_plan(const Graph* graph, const PlanOptions& options, Plan** out) noexcept;
@@ -93,6 +96,9 @@ struct Binding {
 //   overlap), out_of_host_memory, out_of_device_memory.
 [[nodiscard]] SCANDIUM_API Result create_bindings(const Plan* plan, Span<Binding> tensors, BufferView workspace, Bindings** out) noexcept;
 
+// The plan that it was made of.
+SCANDIUM_API const Plan* plan_of(const Bindings* bindings) noexcept;
+
 // No command buffer that used it may be pending. Null is ignored.
 SCANDIUM_API void destroy_bindings(Bindings* bindings) noexcept;
 
@@ -104,14 +110,15 @@ struct RecordOptions {
 };
 
 // Records the plan. Leaves the compute pipeline, descriptor set 0 and push constants changed. The command
-// buffer must be recording, outside a render pass, on a queue family with compute.
+// buffer must be recording, outside a render pass, on a queue family with compute. With bindings of another plan nothing
+// is recorded, and the diagnostics callback told.
 SCANDIUM_API void record(VkCommandBuffer commands, const Plan* plan, const Bindings* bindings,
                          const RecordOptions& options = RecordOptions()) noexcept;
 
 // Records one dispatch, without the barrier that describe() may tell of: that is the caller's, and needed even before a
 // dispatch of which nothing is recorded, because options.seqlen leaves it no groups. Writes no timestamps; else as
 // record(), which is this for every index in order, with the barriers.
-//   index: below dispatch_count(plan).
+//   index: below dispatch_count(plan), or nothing is recorded, and the diagnostics callback told.
 SCANDIUM_API void record_dispatch(VkCommandBuffer commands, const Plan* plan, const Bindings* bindings, uint32_t index,
                                   const RecordOptions& options = RecordOptions()) noexcept;
 

@@ -23,6 +23,7 @@ namespace scandium {
 // What a call came to. A failure is also told to the diagnostics callback (DeviceDesc, ContextOptions), with a sentence
 // that names the argument and the limit it broke. Not told: what query_requirements and query_caps return, and calls on
 // a null object, since there is no callback yet; and a graph's first failure when later calls return it again.
+// What answers with something else than a Result answers with nothing for a null plan, buffer or context.
 enum class Result : int32_t {
     ok = 0,
     invalid_argument,  // the caller's mistake; nothing was changed

@@ -89,7 +89,8 @@ float operand_scale(uint phase, uint row0, uint col0, uint k_end) {
     barrier();  // tile_magnitude is complete
     const uint bits = tile_magnitude;
     if (bits == 0 || bits >= 0x7f800000u) return 1.0;
-    const int exponent = clamp(13 - (int(bits >> 23) - 127), -60, 60);
+    // The sums so far are scaled as well, and have to stay finite; those of the first phase are 0.
+    const int exponent = clamp(13 - (int(bits >> 23) - 127), -114, phase == 0 ? 114 : 60);
     return uintBitsToFloat(uint(exponent + 127) << 23);
 }
 

@@ -110,6 +110,7 @@ void destroy_buffer(Context* context, Buffer* buffer) noexcept {
 
 BufferView view(const Buffer* buffer) noexcept {
     BufferView view;
+    if (!buffer) return view;
     view.buffer = buffer->handle;
     view.size = buffer->size;
     return view;

@@ -150,8 +150,11 @@ void destroy_context(Context* context) noexcept {
     delete context;
 }
 
-Device* context_device(const Context* context) noexcept { return context->device; }
+Device* context_device(const Context* context) noexcept { return context ? context->device : nullptr; }
 
-uint32_t validation_message_count(const Context* context) noexcept { return context->instance.validation_messages; }
+uint32_t validation_message_count(const Context* context) noexcept {
+    if (!context) return 0;
+    return context->instance.validation_messages;
+}
 
 }  // namespace scandium

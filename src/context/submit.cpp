@@ -119,8 +119,10 @@ Result run(Context* context, const Plan* plan, Span<const Bindings*> bindings, c
     const Diagnostics& diagnostics = context->diagnostics();
     if (!plan) return diagnostics.fail(Result::invalid_argument, "run: plan is null");
     if (bindings.size == 0) return diagnostics.fail(Result::invalid_argument, "run: there are no bindings");
-    for (size_t i = 0; i < bindings.size; ++i)
+    for (size_t i = 0; i < bindings.size; ++i) {
         if (!bindings.data[i]) return diagnostics.fail(Result::invalid_argument, "run: bindings is null");
+        if (plan_of(bindings.data[i]) != plan) return diagnostics.fail(Result::invalid_argument, "run: the bindings are of another plan");
+    }
     if (options.repeat == 0) return diagnostics.fail(Result::invalid_argument, "run: RunOptions::repeat is 0");
     Timer timer{context, dispatch_count(plan)};
     if (has_timestamps(context)) {

@@ -78,6 +78,7 @@ TensorId add(Graph* graph, const TensorDesc& desc, bool transient) {
         return kNoTensor;
     }
     tensor.transient = transient;
+    if (transient && tensor.alignment > kWorkspaceAlignment) tensor.alignment = kWorkspaceAlignment;
     if (!graph->tensors.push(tensor)) {
         graph->fail(graph->diagnostics().fail(Result::out_of_host_memory, "tensor %s: out of host memory", tensor.name));
         return kNoTensor;
@@ -90,6 +91,9 @@ TensorId add(Graph* graph, const TensorDesc& desc, bool transient) {
 Result create_graph(const Device* device, MemoryAccess access, Graph** out) noexcept {
     if (!device) return Result::invalid_argument;
     if (!out) return device->diagnostics.fail(Result::invalid_argument, "create_graph: out is null");
+    *out = nullptr;
+    if (access != MemoryAccess::automatic && access != MemoryAccess::address && access != MemoryAccess::descriptor)
+        return device->diagnostics.fail(Result::invalid_argument, "create_graph: access is not one of MemoryAccess");
     const bool has_address = device->caps.features.buffer_device_address;
     if (access == MemoryAccess::address && !has_address)
         return device->diagnostics.fail(Result::invalid_argument, "create_graph: access address needs the feature buffer_device_address");
@@ -140,6 +144,11 @@ uint64_t Graph::max_view_bytes() const {
 
 Result Graph::append(const Dispatch& dispatch) {
     if (status != Result::ok) return status;
+    if (dispatches.size() == kMaxDispatches)
+        return fail(diagnostics().fail(Result::unsupported,
+                                       "%s: the graph would have more than %u dispatches: its tensors span too many parts that a "
+                                       "dispatch can reach, of up to %llu bytes each",
+                                       dispatch.name, kMaxDispatches, static_cast<unsigned long long>(max_view_bytes())));
     if (dispatches.push(dispatch)) return Result::ok;
     return fail(diagnostics().fail(Result::out_of_host_memory, "%s: out of host memory", dispatch.name));
 }

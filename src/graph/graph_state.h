@@ -18,6 +18,11 @@ struct Tensor {
     uint64_t bytes = 0;       // from the first element to just past the last, rounded up to 4
 };
 
+inline constexpr uint32_t kWorkspaceAlignment = 16;  // bytes: the widest load of a shader
+
+// Planning takes time that grows with their square, and nothing that a device holds needs as many.
+inline constexpr uint32_t kMaxDispatches = 8192;
+
 // How many consecutive elements of the view's last axis (1, 4 or 8) can be reached with loads and stores of up to
 // 16 bytes, at any index that is a multiple of it.
 uint32_t vector_width(const Tensor& tensor, const View& view);

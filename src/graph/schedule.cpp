@@ -53,10 +53,11 @@ Result make_schedule(const Graph& graph, bool alias_workspace, Schedule* out) {
     }
     if (!stored) return graph.diagnostics().fail(Result::out_of_host_memory, "create_plan: out of host memory");
     if (out->access == MemoryAccess::descriptor) {
-        out->workspace_alignment = graph.caps().storage_offset_alignment > 16 ? graph.caps().storage_offset_alignment : 16;
+        out->workspace_alignment = graph.caps().storage_offset_alignment;
+        if (out->workspace_alignment < kWorkspaceAlignment) out->workspace_alignment = kWorkspaceAlignment;
         if (Result r = stage_operands(graph, out); r != Result::ok) return r;
     } else {
-        out->workspace_alignment = 16;  // the widest load of a shader
+        out->workspace_alignment = kWorkspaceAlignment;
     }
     if (Result r = check_ranges(graph, *out); r != Result::ok) return r;
     place_barriers(out);

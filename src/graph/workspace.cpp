@@ -29,22 +29,23 @@ uint64_t lowest_fit(const Array<Placed>& placed, const Placed& item, bool alias)
     return offset;
 }
 
+// The transient tensors that any dispatch touches, with the epochs of the first and the last that does.
 bool find_lifetimes(const Schedule& schedule, uint64_t alignment, Array<Placed>* out) {
-    for (TensorId id = 0; id < schedule.tensors.size(); ++id) {
-        if (!schedule.tensors[id].transient) continue;
-        Placed item{id, 0, 0, 0, round_up(schedule.tensors[id].bytes, alignment)};
-        bool used = false;
-        uint32_t epoch = 0;
-        for (const ScheduledDispatch& scheduled : schedule.dispatches) {
-            if (scheduled.barrier_before) ++epoch;
-            for (uint32_t i = 0; i < scheduled.dispatch.argument_count; ++i) {
-                if (scheduled.dispatch.arguments[i].view.tensor != id) continue;
-                if (!used) item.first_epoch = epoch;
-                item.last_epoch = epoch;
-                used = true;
+    constexpr size_t kNowhere = ~size_t(0);
+    Array<size_t> place;  // in `out`, of every tensor
+    if (!place.resize(schedule.tensors.size(), kNowhere)) return false;
+    uint32_t epoch = 0;
+    for (const ScheduledDispatch& scheduled : schedule.dispatches) {
+        if (scheduled.barrier_before) ++epoch;
+        for (uint32_t i = 0; i < scheduled.dispatch.argument_count; ++i) {
+            const TensorId id = scheduled.dispatch.arguments[i].view.tensor;
+            if (id == kNoTensor || !schedule.tensors[id].transient) continue;
+            if (place[id] == kNowhere) {
+                place[id] = out->size();
+                if (!out->push({id, epoch, epoch, 0, round_up(schedule.tensors[id].bytes, alignment)})) return false;
             }
+            (*out)[place[id]].last_epoch = epoch;
         }
-        if (used && !out->push(item)) return false;
     }
     return true;
 }

@@ -1,3 +1,4 @@
+#include <filesystem>
 #include <iostream>
 
 #include "commands.h"
@@ -39,6 +40,15 @@ RunSettings read_settings(const RunArguments& arguments) {
     return settings;
 }
 
+// Outputs in place of the case would leave nothing to run again.
+void check_output(const std::string& path, const std::vector<std::string>& cases) {
+    if (path.empty()) throw UsageError("-o: takes the name of a file, not an empty one");
+    if (cases.size() != 1) throw UsageError("-o: takes the outputs of one case, not of several");
+    check_writable(path);
+    std::error_code none;
+    if (std::filesystem::equivalent(path, cases.front(), none)) throw UsageError("-o: " + path + " is the case itself");
+}
+
 void write_outputs(const std::string& path, const Problem& problem, const OutputData& data) {
     std::vector<SafetensorsTensor> tensors;
     for (size_t i = 0; i < data.size(); ++i) {
@@ -54,7 +64,7 @@ void write_outputs(const std::string& path, const Problem& problem, const Output
 }
 
 // What the device cannot run as asked is no reason to leave out the other cases.
-CaseReport run_case(Runner& runner, const Problem& problem, const RunSettings& settings, const std::string& output) {
+CaseReport run_case(Runner& runner, const Problem& problem, const RunSettings& settings, const std::optional<std::string>& output) {
     const std::string& path = problem.source().file().path();
     OutputData data;
     CaseReport report;
@@ -71,7 +81,7 @@ CaseReport run_case(Runner& runner, const Problem& problem, const RunSettings& s
         return report;
     }
     for (const std::string& message : runner.take_messages()) std::cerr << "scandium: " << message << "\n";
-    if (!output.empty()) write_outputs(output, problem, data);
+    if (output) write_outputs(*output, problem, data);
     return report;
 }
 
@@ -89,10 +99,7 @@ int exit_code(const std::vector<CaseReport>& reports) {
 int run_cases(const RunArguments& arguments) {
     const Choices choices = read_choices(arguments);
     const RunSettings settings = read_settings(arguments);
-    if (!arguments.output.empty()) {
-        if (arguments.cases.size() != 1) throw UsageError("-o: takes the outputs of one case, not of several");
-        check_writable(arguments.output);
-    }
+    if (arguments.output) check_output(*arguments.output, arguments.cases);
     std::vector<Problem> problems;
     for (const std::string& path : arguments.cases) problems.push_back(load_problem(path, choices, settings.check));
 

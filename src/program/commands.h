@@ -1,6 +1,7 @@
 // The program's subcommands. They return an exit code and throw UsageError, FileError or LibraryError.
 #pragma once
 
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <vector>
@@ -17,7 +18,8 @@ struct UsageError : std::runtime_error {
 // Command lines as they were typed; run_cases and bench_operators make sense of them.
 struct RunArguments {
     std::vector<std::string> cases;
-    std::string output, device;
+    std::optional<std::string> output;
+    std::string device;
     std::string variant = "auto", algorithm = "auto", access = "auto", chunk_size, tolerance, repeat = "1";
     bool check = false, validate = false, json = false;
 };

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "scandium/device.h"
+#include "text.h"
 
 namespace scandium::program {
 
@@ -17,8 +18,9 @@ public:
     Json() { writer_.StartObject(); }
 
     void text(const char* key, const std::string& value) {
+        const std::string encoded = as_utf8(value);
         writer_.Key(key);
-        writer_.String(value.data(), static_cast<rapidjson::SizeType>(value.size()));
+        writer_.String(encoded.data(), static_cast<rapidjson::SizeType>(encoded.size()));
     }
     void number(const char* key, uint64_t value) {
         writer_.Key(key);

@@ -57,6 +57,11 @@ void add_bench_options(CLI::App* bench, BenchArguments* arguments) {
     bench->add_option("--json", arguments->json, "Write the results there; - for standard output")->type_name("FILE|-");
 }
 
+int finish_output(int code) {
+    if (!std::cout.flush()) throw UsageError("standard output cannot be written");
+    return code;
+}
+
 int run_command_line(int argc, char** argv) {
     CLI::App app("Runs state-space operators on any Vulkan device.", "scandium");
     app.footer(kExitCodes);
@@ -74,12 +79,13 @@ int run_command_line(int argc, char** argv) {
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
-        if (error.get_exit_code() == 0) return app.exit(error);
-        throw UsageError(std::string(error.what()) + " (see scandium --help)");
+        if (error.get_exit_code() != 0) throw UsageError(std::string(error.what()) + " (see scandium --help)");
+        app.exit(error);  // --help, --version
+        return finish_output(kFine);
     }
-    const int code = devices->parsed() ? show_devices(json) : bench->parsed() ? bench_operators(bench_arguments) : run_cases(arguments);
-    if (!std::cout.flush()) throw UsageError("standard output cannot be written");
-    return code;
+    return finish_output(devices->parsed() ? show_devices(json)
+                         : bench->parsed() ? bench_operators(bench_arguments)
+                                           : run_cases(arguments));
 }
 
 int complain(int code, const std::string& sentence) {

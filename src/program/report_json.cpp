@@ -43,7 +43,6 @@ void write_device(Json& json, const DeviceEntry& device) {
     json.number("max_invocations", caps.max_invocations);
     json.numbers("max_workgroups", caps.max_workgroups);
     json.number("shared_memory", caps.shared_memory);
-    json.number("max_push_constants", caps.max_push_constants);
     json.number("max_storage_range", caps.max_storage_range);
     json.number("storage_offset_alignment", caps.storage_offset_alignment);
     json.real("timestamp_period_ns", caps.timestamp_period);

@@ -191,6 +191,8 @@ Result create_bindings(const Plan* plan, Span<Binding> tensors, BufferView works
     return Result::ok;
 }
 
+const Plan* plan_of(const Bindings* bindings) noexcept { return bindings ? bindings->plan : nullptr; }
+
 void destroy_bindings(Bindings* bindings) noexcept {
     if (!bindings) return;
     const DeviceVk& device = *bindings->plan->device;

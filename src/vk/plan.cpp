@@ -147,6 +147,7 @@ void destroy_plan(Plan* plan) noexcept {
 
 WorkspaceInfo workspace_info(const Plan* plan) noexcept {
     WorkspaceInfo info;
+    if (!plan) return info;
     info.size = plan->schedule.workspace_size;
     info.alignment = plan->schedule.workspace_alignment;
     info.usage = buffer_usage(plan);
@@ -154,6 +155,7 @@ WorkspaceInfo workspace_info(const Plan* plan) noexcept {
 }
 
 VkBufferUsageFlags buffer_usage(const Plan* plan) noexcept {
+    if (!plan) return 0;
     VkBufferUsageFlags usage = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT;
     if (!plan->uses_descriptors()) usage |= VK_BUFFER_USAGE_SHADER_DEVICE_ADDRESS_BIT;
     return usage;
@@ -168,7 +170,7 @@ SyncInfo sync_info(const Plan*) noexcept {
     return info;
 }
 
-uint32_t dispatch_count(const Plan* plan) noexcept { return uint32_t(plan->schedule.dispatches.size()); }
+uint32_t dispatch_count(const Plan* plan) noexcept { return plan ? uint32_t(plan->schedule.dispatches.size()) : 0; }
 
 Result describe(const Plan* plan, uint32_t index, DispatchInfo* out) noexcept {
     if (!plan) return Result::invalid_argument;

@@ -11,7 +11,7 @@ namespace scandium {
 static_assert(HEADER_WORDS == kHeaderWords && MAX_ARGUMENTS == kMaxArguments && DESCRIPTOR_SLOTS == kDescriptorSlots,
               "shaders and dispatches must agree");
 
-inline constexpr uint32_t kPushConstantBytes = 128;  // what every Vulkan device has
+inline constexpr uint32_t kPushConstantBytes = 128;  // what every Vulkan device has, so nobody asks
 inline constexpr uint32_t kPushConstantWords = kPushConstantBytes / 4;
 static_assert(HEADER_WORDS + 2 * MAX_ARGUMENTS <= kPushConstantWords, "an address is two words");
 

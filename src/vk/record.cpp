@@ -1,6 +1,4 @@
 // Records a plan. Everything was decided before, so nothing here can fail.
-#include <cassert>
-
 #include "vk/barriers.h"
 #include "vk/plan_vk.h"
 
@@ -81,17 +79,26 @@ private:
     VkPipeline bound_ = VK_NULL_HANDLE;
 };
 
+bool is_of(const Plan& plan, const Bindings& bindings, const char* call) {
+    if (plan_of(&bindings) == &plan) return true;
+    (void)plan.device->diagnostics.fail(Result::invalid_argument, "%s: the bindings are of another plan", call);
+    return false;
+}
+
 }  // namespace
 
 void record(VkCommandBuffer commands, const Plan* plan, const Bindings* bindings, const RecordOptions& options) noexcept {
-    assert(bindings->plan == plan);
-    Recorder(commands, *plan, *bindings, options).run();
+    if (is_of(*plan, *bindings, "record")) Recorder(commands, *plan, *bindings, options).run();
 }
 
 void record_dispatch(VkCommandBuffer commands, const Plan* plan, const Bindings* bindings, uint32_t index,
                      const RecordOptions& options) noexcept {
-    assert(bindings->plan == plan && index < dispatch_count(plan));
-    Recorder(commands, *plan, *bindings, options).dispatch(index);
+    if (!is_of(*plan, *bindings, "record_dispatch")) return;
+    if (index >= dispatch_count(plan))
+        (void)plan->device->diagnostics.fail(Result::invalid_argument, "record_dispatch: index %u, but the plan has %u dispatches", index,
+                                             dispatch_count(plan));
+    else
+        Recorder(commands, *plan, *bindings, options).dispatch(index);
 }
 
 }  // namespace scandium

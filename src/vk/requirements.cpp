@@ -197,7 +197,6 @@ void fill_limits(const Properties& from, Caps* caps) {
     caps->max_workgroup_size_x = limits.maxComputeWorkGroupSize[0];
     for (int i = 0; i < 3; ++i) caps->max_workgroups[i] = limits.maxComputeWorkGroupCount[i];
     caps->shared_memory = limits.maxComputeSharedMemorySize;
-    caps->max_push_constants = limits.maxPushConstantsSize;
     caps->max_storage_range = limits.maxStorageBufferRange;
     caps->storage_offset_alignment = uint32_t(limits.minStorageBufferOffsetAlignment);
     caps->timestamp_period = limits.timestampComputeAndGraphics ? limits.timestampPeriod : 0.0f;

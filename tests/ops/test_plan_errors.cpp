@@ -4,6 +4,7 @@
 #include <catch2/matchers/catch_matchers_string.hpp>
 #include <functional>
 
+#include "scandium/ops/elementwise.h"
 #include "support/ssd_case.h"
 #include "support/test_device.h"
 
@@ -46,6 +47,12 @@ TEST_CASE("create_graph: null arguments, and addresses without the feature") {
     device.take_messages();
     CHECK(create_graph(device.device(), MemoryAccess::automatic, nullptr) == Result::invalid_argument);
     check_told(Result::invalid_argument, "out");
+    for (uint32_t access : {3u, 0xffffffffu}) {
+        own.graph = reinterpret_cast<Graph*>(16);
+        CHECK(create_graph(device.device(), MemoryAccess(access), &own.graph) == Result::invalid_argument);
+        CHECK(own.graph == nullptr);
+        check_told(Result::invalid_argument, "access");
+    }
     if (device.caps().features.buffer_device_address) SKIP("the device has buffer device addresses");
     CHECK(create_graph(device.device(), MemoryAccess::address, &own.graph) == Result::invalid_argument);
     check_told(Result::invalid_argument, "address");
@@ -200,6 +207,60 @@ TEST_CASE("create_bindings: each mistake names the tensor") {
     }
     CHECK(bound.bind() == Result::invalid_argument);
     check_told(Result::invalid_argument, words);
+}
+
+TEST_CASE("bindings of another plan are not run, nor a dispatch that is not there recorded") {
+    Context* context = TestDevice::get().context();
+    Bound one(small_case(MemoryAccess::automatic)), other(small_case(MemoryAccess::automatic));
+    REQUIRE(one.bind() == Result::ok);
+    CHECK(plan_of(one.bindings) == one.plan);
+    std::vector<double> microseconds(dispatch_count(other.plan));
+    RunOptions options;
+    options.stage_us = microseconds.data();
+    CHECK(run(context, other.plan, one.bindings, options) == Result::invalid_argument);
+    check_told(Result::invalid_argument, "another plan");
+    // A call that recorded something would crash.
+    record(VK_NULL_HANDLE, other.plan, one.bindings);
+    check_told(Result::invalid_argument, "another plan");
+    record_dispatch(VK_NULL_HANDLE, other.plan, one.bindings, 0);
+    check_told(Result::invalid_argument, "another plan");
+    record_dispatch(VK_NULL_HANDLE, one.plan, one.bindings, dispatch_count(one.plan));
+    check_told(Result::invalid_argument, "index");
+}
+
+TEST_CASE("there is nothing to say of null") {
+    CHECK(workspace_info(nullptr).size == 0);
+    CHECK(buffer_usage(nullptr) == 0);
+    CHECK(dispatch_count(nullptr) == 0);
+    CHECK(plan_of(nullptr) == nullptr);
+    CHECK(view(nullptr).buffer == VK_NULL_HANDLE);
+    CHECK(context_device(nullptr) == nullptr);
+    CHECK(validation_message_count(nullptr) == 0);
+}
+
+TEST_CASE("the alignment of a transient tensor is no business of the host's") {
+    const MemoryAccess access = GENERATE(MemoryAccess::automatic, MemoryAccess::descriptor);
+    TestDevice& device = TestDevice::get();
+    Owner own;
+    REQUIRE(create_graph(device.device(), access, &own.graph) == Result::ok);
+    const TensorId in = add_tensor(own.graph, {"in", DType::f32, 1, {64}, {}}),
+                   out = add_tensor(own.graph, {"out", DType::f32, 1, {64}, {}});
+    const TensorId between = add_transient(own.graph, {"between", DType::f32, 1, {64}, {}, 1u << 31});
+    Activation op;
+    op.x = in;
+    op.y = between;
+    REQUIRE(silu(own.graph, op) == Result::ok);
+    op.x = between;
+    op.y = out;
+    REQUIRE(silu(own.graph, op) == Result::ok);
+    REQUIRE(create_plan(own.graph, PlanOptions(), &own.plan) == Result::ok);
+    const Binding list[] = {{in, own.buffer(256)}, {out, own.buffer(256)}};
+    const WorkspaceInfo info = workspace_info(own.plan);
+    BufferView workspace = own.buffer(info.size + info.alignment);
+    workspace.offset = info.alignment;
+    workspace.size = info.size;
+    CHECK(create_bindings(own.plan, list, workspace, &own.bindings) == Result::ok);
+    CHECK(to_text(device.take_messages()) == "");
 }
 
 TEST_CASE("inputs may share memory") {

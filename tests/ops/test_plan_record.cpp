@@ -218,8 +218,15 @@ VKAPI_ATTR void VKAPI_CALL dispatch(VkCommandBuffer, uint32_t x, uint32_t y, uin
     CHECK(x * y * z != 0);
     recorded.push_back("dispatch");
 }
-VKAPI_ATTR void VKAPI_CALL barrier(VkCommandBuffer, VkPipelineStageFlags, VkPipelineStageFlags, VkDependencyFlags, uint32_t,
-                                   const VkMemoryBarrier*, uint32_t, const VkBufferMemoryBarrier*, uint32_t, const VkImageMemoryBarrier*) {
+VKAPI_ATTR void VKAPI_CALL barrier(VkCommandBuffer, VkPipelineStageFlags before, VkPipelineStageFlags after, VkDependencyFlags,
+                                   uint32_t count, const VkMemoryBarrier* memory, uint32_t, const VkBufferMemoryBarrier*, uint32_t,
+                                   const VkImageMemoryBarrier*) {
+    // The layers do not see barriers that shaders need, so they would not see one of too little scope.
+    CHECK(before == VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT);
+    CHECK(after == VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT);
+    REQUIRE(count == 1);
+    CHECK(memory->srcAccessMask == VK_ACCESS_SHADER_WRITE_BIT);
+    CHECK(memory->dstAccessMask == (VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT));
     recorded.push_back("barrier");
 }
 VKAPI_ATTR void VKAPI_CALL bind_pipeline(VkCommandBuffer, VkPipelineBindPoint, VkPipeline) {}

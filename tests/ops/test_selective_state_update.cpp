@@ -2,6 +2,8 @@
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/generators/catch_generators.hpp>
 #include <catch2/generators/catch_generators_range.hpp>
+#include <cmath>
+#include <limits>
 
 #include "support/compare.h"
 #include "support/update_case.h"
@@ -81,6 +83,29 @@ TEST_CASE("selective_state_update: each option alone") {
     if (option == 6) c.snapshots = true;
     if (option == 7) c.token_axis = false;
     check_case(c);
+}
+
+TEST_CASE("selective_state_update: a NaN stays in its own head, and is not lost") {
+    UpdateCase c;
+    c.path = GENERATE(from_range(some_paths()));
+    c.per_head = GENERATE(true, false);
+    c.dt_softplus = true;
+    c.dt_min = 0.1f;
+    c.dt_max = 0.2f;
+    const UpdateInputs in = make_inputs(c);
+    const OpRun clean = run_ok(c, in);
+    for (auto spoilt : {&UpdateInputs::dt, &UpdateInputs::A}) {
+        UpdateInputs changed = in;
+        std::vector<double>& values = changed.*spoilt;
+        values[0] = std::numeric_limits<double>::quiet_NaN();  // of the first head, and with A in every batch row
+        INFO(c.text() << (spoilt == &UpdateInputs::A ? " A" : " dt"));
+        const OpRun run = run_ok(c, changed);
+        const std::vector<float>&y = run.out.at("y"), &clean_y = clean.out.at("y");
+        CHECK(std::isnan(y[0]));
+        const uint64_t per_head = y.size() / (c.shape.batch * c.shape.nheads);
+        for (uint64_t i = 0; i < y.size(); ++i)
+            if (i / per_head % c.shape.nheads != 0) CHECK(y[i] == clean_y[i]);
+    }
 }
 
 TEST_CASE("selective_state_update: states in slots, with padding and indices that no slot has") {

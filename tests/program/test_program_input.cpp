@@ -1,6 +1,7 @@
 // What the program refuses, and how. None of this needs a device, so there is none.
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/matchers/catch_matchers_string.hpp>
+#include <filesystem>
 
 #include "command_line.h"
 #include "files.h"
@@ -69,6 +70,19 @@ TEST_CASE("an output that cannot be written is refused before anything runs") {
     check_refused({"run", path, "-o", folder.path("none/out")}, "no such folder");
     check_refused({"run", path, "-o", folder.path("")}, "is a directory");
     check_refused({"run", path, "-o", "/dev/null"}, "not a regular file");
+    check_refused({"run", path, "-o", ""}, "-o");
+    check_refused({"run", path, "--output="}, "-o");
+}
+
+TEST_CASE("outputs do not take the place of the case, whatever its name") {
+    const TempFolder folder;
+    const std::string path = folder.path("case.safetensors"), link = folder.path("link.safetensors");
+    const std::string bytes = read_bytes(reference_case("norm_plain"));
+    write_bytes(path, bytes);
+    std::filesystem::create_symlink(path, link);
+    for (const std::string& same : {path, folder.path("./case.safetensors"), link})
+        check_refused({"run", path, "-o", same}, "is the case itself");
+    CHECK(read_bytes(path) == bytes);
 }
 
 TEST_CASE("a file that is no case is refused") {

@@ -32,7 +32,7 @@ Outcome run_changed(const std::string& name, F change, std::vector<std::string> 
 bool is_json(const std::string& text) {
     rapidjson::MemoryStream stream(text.data(), text.size());
     rapidjson::BaseReaderHandler<> ignore;
-    return !rapidjson::Reader().Parse(stream, ignore).IsError();
+    return !rapidjson::Reader().Parse<rapidjson::kParseValidateEncodingFlag>(stream, ignore).IsError();
 }
 
 }  // namespace
@@ -185,6 +185,11 @@ TEST_CASE("JSON is all that --json prints on standard output") {
     INFO(run.out << run.err);
     CHECK(run.code == 0);
     CHECK(is_json(run.out));
+    // A file's name may be anything.
+    const TempFolder folder;
+    const std::string odd = folder.path("\xff\xc3.\xed\xa0\x80");
+    write_bytes(odd, read_bytes(reference_case("norm_plain")));
+    CHECK(is_json(run_program({"run", odd, "--json"}).out));
     CHECK_THAT(run.out, ContainsSubstring("\"failed\": 0") && ContainsSubstring("\"result\": \"PASS\""));
     CHECK(run.error_lines() == 2);
 }

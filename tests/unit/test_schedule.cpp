@@ -1,11 +1,15 @@
 // The planner on dispatch lists made by hand: no Vulkan driver is needed.
 #include <catch2/catch_test_macros.hpp>
+#include <catch2/generators/catch_generators.hpp>
+#include <catch2/matchers/catch_matchers_string.hpp>
 #include <string>
 #include <vector>
 
 #include "graph/schedule.h"
+#include "scandium/ops/elementwise.h"
 
 using namespace scandium;
+using Catch::Matchers::ContainsSubstring;
 
 namespace {
 
@@ -87,6 +91,29 @@ TEST_CASE("a barrier stands where a dispatch meets what was touched since the la
         p.dispatch({a}, {out});
         REQUIRE(p.plan() == Result::ok);
         CHECK(p.barriers() == Barriers{false, true, false});
+    }
+}
+
+TEST_CASE("a graph takes no more dispatches than can be planned in reasonable time") {
+    const MemoryAccess access = GENERATE(MemoryAccess::address, MemoryAccess::descriptor);
+    Planner p(access);
+    SECTION("an operator on a tensor of many parts is refused") {
+        // Every row is as long as what a dispatch reaches, so each would take a dispatch.
+        const TensorDesc rows{"rows", DType::f32, 2, {1u << 18, 2}, {uint64_t(1) << 28, 1}};
+        Activation op;
+        op.x = add_tensor(p.graph, rows);
+        op.y = add_tensor(p.graph, rows);
+        CHECK(silu(p.graph, op) == Result::unsupported);
+        CHECK_THAT(p.message, ContainsSubstring("silu: the graph would have more than 8192 dispatches"));
+        CHECK(p.plan() == Result::unsupported);
+    }
+    SECTION("the most that it takes are planned, with operands staged") {
+        std::vector<TensorId> in;
+        for (int i = 0; i < 5; ++i) in.push_back(p.tensor(64));
+        const TensorId out = p.tensor(64);
+        for (uint32_t i = 0; i < kMaxDispatches; ++i) p.dispatch(in, {out});
+        CHECK(p.plan() == Result::ok);
+        CHECK(p.schedule.dispatches.size() >= kMaxDispatches);
     }
 }
 

@@ -20,10 +20,10 @@ Generated, not written: after building,
     tests/fleet/fleet report --program build/release/tests/compile_pipelines --arm64-dir build/release/tests/arm64 -o docs/fleet.md
 
 compiles the pipelines of every operator on each device that is set up (`tests/fleet/README.md`): every variant, algorithm and way
-to memory, for the shapes and types at the top of `tests/fleet/compile_pipelines.cpp`. Lavapipe and SwiftShader run shaders;
+to memory, for the shapes and types in `tests/fleet/plan_cases_*.cpp`. Lavapipe and SwiftShader run shaders;
 on all others the driver's own compiler makes machine code, and nothing runs. Registers and spills are the largest of any
 pipeline, in the driver's own unit and word; "–" where it gives none. Shared memory is what the shaders declare. Mali's and
-PowerVR's drivers run under an emulator here, so they compile one case only.
+PowerVR's drivers run under an emulator here, so they compile a case of each operator only.
 """
 
 
