@@ -16,8 +16,8 @@
 // in turn, so that one barrier a block is enough; or read in place, where caches or uniform loads do as well (STAGED).
 //
 // A sequence may be split into segments that run side by side. A first run, without y, leaves in `segments` the initial
-// state and what each segment adds to a state of zero, and in `elapsed` its sum of steps. The second run's segments take
-// the state that enters them from there.
+// state, the one after the first segment, and what each later one adds to a state of zero, and in `elapsed` their sums of
+// steps. The second run's segments take the state that enters them from there.
 //
 // Products are added with fma(), spelled out, so that every pipeline contracts them alike: packed sequences have the bits of
 // lone ones. A lane's sum over COLUMNS and the sum over lanes have a fixed order.
@@ -146,7 +146,7 @@ void load_initial(Place at) {
     const uint base = at.sequence * initial_states_s0 + at.channel * initial_states_s1;
     [[unroll]] for (uint j = 0; j < COLUMNS; ++j) {
         state[j] = 0.0;
-        if (initial_states_present && column(at, j) < DSTATE) state[j] = initial_states_load(base + column(at, j) * initial_states_s2);
+        if (initial_states_present && at.segment == 0 && column(at, j) < DSTATE) state[j] = initial_states_load(base + column(at, j) * initial_states_s2);
     }
 }
 
@@ -162,16 +162,17 @@ void store_segment(Place at, uint entry) {
         if (at.inside && column(at, j) < DSTATE) segments_store(base + column(at, j) * segments_s3, state[j]);
 }
 
-// The state that enters the segment, from the segments before it.
+// The state that enters the segment: the initial one, or what the first segment leaves and those after it add.
 void enter_segment(Place at) {
-    for (uint entry = 0; entry <= at.segment; ++entry) {
+    const uint from = min(at.segment, 1u);
+    for (uint entry = from; entry <= at.segment; ++entry) {
         // Software drivers read uniform addresses even where no lane is active, so past the loop's end: stay inside.
         const uint e = min(entry, at.segment);
         const uint base = at.b * segments_s0 + e * segments_s1 + at.channel * segments_s2;
         const float passed = elapsed_load(at.b * elapsed_s0 + max(e, 1u) * elapsed_s1 + at.channel * elapsed_s2);
         [[unroll]] for (uint j = 0; j < COLUMNS; ++j) {
             const float added = column(at, j) < DSTATE ? segments_load(base + column(at, j) * segments_s3) : 0.0;
-            state[j] = entry == 0 ? added : fma(state[j], exp2(passed * rates[j]), added);
+            state[j] = entry == from ? added : fma(state[j], exp2(passed * rates[j]), added);
         }
     }
 }
@@ -419,7 +420,7 @@ void main() {
     if (IN_SEGMENTS && RUNS_Y) {
         enter_segment(at);
     } else {
-        load_initial(at);
+        load_initial(at);  // of the first segment; zero for the others
         if (IN_SEGMENTS && at.segment == 0) store_segment(at, 0);
     }
     load_next(at, 0);

@@ -33,7 +33,7 @@
 #define SELECTIVE_SEQ 9       // seq_idx or cu_seqlens
 #define SELECTIVE_Y 10        // absent: only what the segments come to is wanted
 #define SELECTIVE_FINAL 11
-#define SELECTIVE_SEGMENTS 12  // (batch, segments, channels, dstate): the initial state, then what each segment alone adds
+#define SELECTIVE_SEGMENTS 12  // (batch, segments, channels, dstate): see the kernel
 #define SELECTIVE_ELAPSED 13   // (batch, segments, channels): sums of steps of each segment
 
 #endif

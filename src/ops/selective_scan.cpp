@@ -14,7 +14,8 @@ namespace {
 
 using llu = unsigned long long;
 
-constexpr uint64_t kTokenUnit = 64;  // slices hold a multiple of it, and so whole blocks
+constexpr uint64_t kTokenUnit = 64;        // slices hold a multiple of it, and so whole blocks
+constexpr uint32_t kEnoughChannels = 256;  // of a slice: fewer would leave lanes idle, where tokens can be cut instead
 
 // The part of the problem that one run of the kernel covers.
 struct Extent {
@@ -144,8 +145,15 @@ private:
         return elements;
     }
 
-    // What stops slices of `extent`: the name of a limit, with the figures, or null.
-    const char* what_exceeds(const Extent& extent, uint64_t* value, uint64_t* limit) const {
+    // Whether it is its tokens that a view of x, B or a state reaches furthest along, and not its channels or groups.
+    static bool reaches_along_tokens(const View& view) {
+        if (view.rank < 3) return false;
+        const uint32_t token = view.rank - 1;
+        return (view.shape[token] - 1) * view.stride[token] >= (view.shape[1] - 1) * view.stride[1];
+    }
+
+    // What stops slices of `extent`: the name of a limit, with the figures, or null; and where cutting helps.
+    const char* what_exceeds(const Extent& extent, uint64_t* value, uint64_t* limit, bool* along_tokens) const {
         const Slice s = slice_at(extent, 0, 0, 0);
         const Views& v = s.views;
         *limit = graph_.max_view_bytes();
@@ -155,10 +163,12 @@ private:
         for (const View* view : {&v.x, &v.dt, &v.A, &v.B, &v.C, &v.D, &v.z, &v.dt_bias, &v.initial, &v.seq, &v.y, &v.final}) {
             if (view->tensor == kNoTensor) continue;
             *value = view->bytes();
+            *along_tokens = view != &v.initial && view != &v.final && reaches_along_tokens(*view);
             if (*value > *limit)
                 return graph_.access == MemoryAccess::descriptor ? "maxStorageBufferRange" : "2 GiB for one tensor of a dispatch";
             workspace += (whole ? 1 : 2) * 4 * elements_of(view->shape, view->rank);
         }
+        *along_tokens = extent.channels <= kEnoughChannels;
         if (graph_.access == MemoryAccess::address) workspace = 0;
         TensorDesc transients[kTransientCount];
         describe_transients(extent, transients);
@@ -169,6 +179,7 @@ private:
         }
         *value = workspace;
         if (graph_.access == MemoryAccess::descriptor && workspace > *limit) return "maxStorageBufferRange, for the workspace";
+        *along_tokens = false;
         return what_exceeds_grid(s, value, limit);
     }
 
@@ -182,15 +193,16 @@ private:
         return *value > *limit ? "maxComputeWorkGroupCount[2]" : nullptr;
     }
 
-    // Halves batch rows, then tokens, then channels, until a slice fits.
+    // Halves batch rows, then channels or tokens, whichever brings more, until a slice fits.
     Result choose_extent() {
         extent_ = {problem_.batch, problem_.seqlen, problem_.channels};
         uint64_t value = 0, limit = 0;
-        while (const char* exceeded = what_exceeds(extent_, &value, &limit)) {
+        bool along_tokens = false;
+        while (const char* exceeded = what_exceeds(extent_, &value, &limit, &along_tokens)) {
             const bool can_cut_tokens = problem_.packing == Packing::none && extent_.tokens > kTokenUnit;
             if (extent_.batch > 1)
                 extent_.batch = (extent_.batch + 1) / 2;
-            else if (can_cut_tokens)
+            else if (can_cut_tokens && (along_tokens || extent_.channels == 1))
                 extent_.tokens = divide_up((extent_.tokens + 1) / 2, kTokenUnit) * kTokenUnit;
             else if (extent_.channels > per_group_)
                 extent_.channels = (extent_.channels / per_group_ + 1) / 2 * per_group_;
@@ -198,7 +210,8 @@ private:
                 extent_.channels = (extent_.channels + 1) / 2;
             else
                 return graph_.diagnostics().fail(
-                    Result::unsupported, "selective_scan: one channel of one batch row, over %llu tokens%s, needs %llu where the limit is %llu (%s)",
+                    Result::unsupported,
+                    "selective_scan: one channel of one batch row, over %llu tokens%s, needs %llu where the limit is %llu (%s)",
                     llu(extent_.tokens), problem_.packing == Packing::none ? "" : " (packed sequences are not cut)", llu(value), llu(limit),
                     exceeded);
         }
@@ -242,9 +255,9 @@ private:
         for (uint64_t b0 = 0; b0 < problem_.batch; b0 += extent_.batch)
             for (uint32_t c0 = 0; c0 < problem_.channels; c0 += channels_from(c0))
                 for (uint64_t t0 = 0; t0 < problem_.seqlen; t0 += extent_.tokens) {
-                    Slice slice = slice_at({smaller(problem_.batch - b0, extent_.batch), smaller(problem_.seqlen - t0, extent_.tokens),
-                                            channels_from(c0)},
-                                           b0, c0, t0);
+                    Slice slice = slice_at(
+                        {smaller(problem_.batch - b0, extent_.batch), smaller(problem_.seqlen - t0, extent_.tokens), channels_from(c0)}, b0,
+                        c0, t0);
                     attach_transients(&slice);
                     if (slice.segments > 1)
                         if (Result r = graph_.append(segments_dispatch(slice)); r != Result::ok) return r;

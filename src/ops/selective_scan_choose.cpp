@@ -14,12 +14,13 @@ constexpr uint32_t kSharedColumns = 8;       // in a lane that shares a channel:
 constexpr uint32_t kMostLanes = 16;          // that share a channel
 constexpr uint32_t kMostBlock = 32;          // tokens: their sums are in registers at once
 constexpr uint32_t kMostUnrolled = 256;      // steps of one column in a block, which are spelled out
+constexpr uint32_t kMostUnrolledOnCpu = 64;  // whose drivers take long to compile
 constexpr uint32_t kMostStaged = 8192;       // bytes of B and C: shared memory is what first limits how many workgroups fit
 constexpr uint64_t kDiscreteLanes = 65536;   // that keep a large GPU busy
 constexpr uint64_t kIntegratedLanes = 8192;
-constexpr uint64_t kLeastSegment = 128;      // tokens
-constexpr uint64_t kLeastSegments = 6;       // states are computed twice, so fewer gain nothing
-constexpr uint32_t kMostSegments = 64;       // each looks at all before it
+constexpr uint64_t kLeastSegment = 128;  // tokens
+constexpr uint64_t kLeastSegments = 6;   // states are computed twice, so fewer gain nothing
+constexpr uint32_t kMostSegments = 64;   // each looks at all before it
 
 uint64_t divide_up(uint64_t a, uint64_t b) { return (a + b - 1) / b; }
 uint32_t smaller(uint64_t a, uint64_t b) { return uint32_t(a < b ? a : b); }
@@ -42,7 +43,8 @@ uint64_t enough_lanes(const Caps& caps) {
 void choose_shared_lanes(const Caps& caps, const SelectiveScanProblem& problem, uint32_t most, SelectiveScanChoice* out) {
     out->lanes = smaller(power_of_two_from(uint32_t(divide_up(problem.dstate, kSharedColumns))), most);
     if (out->segment != 0) return;
-    while (out->lanes * 2 <= most && out->lanes * 2 <= problem.dstate && rows(problem) * out->lanes * 2 <= enough_lanes(caps)) out->lanes *= 2;
+    while (out->lanes * 2 <= most && out->lanes * 2 <= problem.dstate && rows(problem) * out->lanes * 2 <= enough_lanes(caps))
+        out->lanes *= 2;
 }
 
 // Why lanes of a subgroup cannot share channels, or null.
@@ -61,8 +63,8 @@ uint32_t shared_memory(const SelectiveScanChoice& c) {
 }
 
 // The widest moves with which a block can be spelled out, and staged if need be.
-void choose_width(const Caps& caps, const SelectiveScanProblem& problem, bool stage, SelectiveScanChoice* out) {
-    const uint32_t limit = is_cpu(caps, problem) ? kMostUnrolled / 4 : kMostUnrolled;
+void choose_width(const Caps& caps, bool stage, SelectiveScanChoice* out) {
+    const uint32_t limit = caps.device_type == VK_PHYSICAL_DEVICE_TYPE_CPU ? kMostUnrolledOnCpu : kMostUnrolled;
     for (const bool staged : {stage, false})
         for (const uint32_t width : {8u, 4u, 1u}) {
             out->width = width;
@@ -124,7 +126,7 @@ Result choose_selective_scan(const Caps& caps, const Diagnostics& diagnostics, c
     }
     if (out->local_size < out->lanes) out->local_size = out->lanes;
     out->columns = uint32_t(divide_up(problem.dstate, out->lanes));
-    choose_width(caps, problem, !cpu && !(problem.B_fixed && problem.C_fixed), out);
+    choose_width(caps, !cpu && !(problem.B_fixed && problem.C_fixed), out);
     out->shared_memory = shared_memory(*out);
     out->segment = segments > 1 ? round_up(divide_up(problem.seqlen, segments), out->block()) : 0;
     if (out->segment >= problem.seqlen) out->segment = 0;

@@ -14,8 +14,8 @@ struct SelectiveScanProblem {
     uint32_t channels = 1, ngroups = 1, dstate = 1;
     bool B_fixed = false, C_fixed = false;  // (channels, dstate)
     Packing packing = Packing::none;
-    uint64_t sequences = 0;                 // of cu_seqlens
-    uint32_t segments = 0;                  // 0: free
+    uint64_t sequences = 0;  // of cu_seqlens
+    uint32_t segments = 0;   // 0: free
     Variant variant = Variant::automatic;
 };
 
@@ -33,6 +33,7 @@ struct SelectiveScanChoice {
 };
 
 // Errors: unsupported (problem.variant cannot be had).
-Result choose_selective_scan(const Caps& caps, const Diagnostics& diagnostics, const SelectiveScanProblem& problem, SelectiveScanChoice* out);
+Result choose_selective_scan(const Caps& caps, const Diagnostics& diagnostics, const SelectiveScanProblem& problem,
+                             SelectiveScanChoice* out);
 
 }  // namespace scandium
