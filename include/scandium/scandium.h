@@ -13,6 +13,7 @@
 #include "scandium/ops/embedding.h"
 #include "scandium/ops/rms_norm_gated.h"
 #include "scandium/ops/segsum.h"
+#include "scandium/ops/selective_scan.h"
 #include "scandium/ops/selective_state_update.h"
 #include "scandium/ops/ssd_scan.h"
 #include "scandium/ops/swiglu.h"

@@ -7,6 +7,7 @@
 #define SCANDIUM_PROGRAM_OPS(OP) \
     OP(ssd)                      \
     OP(ssd_step)                 \
+    OP(selective_scan)           \
     OP(selective_scan_step)      \
     OP(causal_conv1d)            \
     OP(rms_norm_gated)           \
