@@ -156,19 +156,25 @@ void multiply(uint base) {
 
 // ---- from matrices to memory ----------------------------------------------------------------------------------------
 
-// Matrix elements belong to no known invocation: they go through shared memory.
-void store_band(uint i) {
+// Matrix elements belong to no known invocation: they go through shared memory, a row of accumulators at a time.
+void store_sums() {
     const uint band = gl_SubgroupID * BAND;
-    const uint first_row = row0 + (gl_SubgroupID / SUBS_N * MATS_M + i) * MATRIX_M;
+    const uint first_row = row0 + gl_SubgroupID / SUBS_N * MATS_M * MATRIX_M;
     const uint first_col = col0 + gl_SubgroupID % SUBS_N * MATS_N * MATRIX_N;
-    barrier();  // the tiles, or the band before, have been read
-    [[unroll]] for (uint j = 0; j < MATS_N; ++j)
-        coopMatStore(sums[i * MATS_N + j], tiles, band + j * (MATRIX_N / 4), BAND_PITCH, gl_CooperativeMatrixLayoutRowMajor);
-    barrier();  // the band is complete
-    for (uint e = gl_SubgroupInvocationID; e < MATRIX_M * BAND_PACKS; e += SUBGROUP_SIZE) {
-        const uint row = e / BAND_PACKS, p = e % BAND_PACKS, at = band + row * BAND_PITCH + p * 2;
-        const Pack result = Pack(uintBitsToFloat(tiles[at]), uintBitsToFloat(tiles[at + 1]));
-        if (first_row + row < push.header[HEADER_TOKENS]) store_results(gl_WorkGroupID.z, first_row + row, first_col + p * 8, result);
+    for (uint i = 0; i < MATS_M; ++i) {
+        barrier();  // the tiles, or the band before, have been read
+        // Accumulators may not be indexed by what a loop counts, unless it is unrolled; the rest of the code is there once.
+        [[unroll]] for (uint m = 0; m < MATS_M; ++m) {
+            if (m != i) continue;
+            [[unroll]] for (uint j = 0; j < MATS_N; ++j)
+                coopMatStore(sums[m * MATS_N + j], tiles, band + j * (MATRIX_N / 4), BAND_PITCH, gl_CooperativeMatrixLayoutRowMajor);
+        }
+        barrier();  // the band is complete
+        for (uint e = gl_SubgroupInvocationID; e < MATRIX_M * BAND_PACKS; e += SUBGROUP_SIZE) {
+            const uint row = first_row + i * MATRIX_M + e / BAND_PACKS, p = e % BAND_PACKS, at = band + e / BAND_PACKS * BAND_PITCH + p * 2;
+            const Pack result = Pack(uintBitsToFloat(tiles[at]), uintBitsToFloat(tiles[at + 1]));
+            if (row < push.header[HEADER_TOKENS]) store_results(gl_WorkGroupID.z, row, first_col + p * 8, result);
+        }
     }
 }
 
@@ -186,5 +192,5 @@ void main() {
         multiply(base);
         if (BUFFERS == 2) base = BUFFER - base;
     }
-    [[unroll]] for (uint i = 0; i < MATS_M; ++i) store_band(i);
+    store_sums();
 }

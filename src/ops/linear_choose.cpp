@@ -120,7 +120,8 @@ void choose_tiles(const LinearProblem& problem, const char* why_not_matrices, Li
     out->lane_cols = problem.out_features > 32 ? 8 : 4;
     out->tile_rows = kUsualGroup / LINEAR_LANES_ACROSS * out->lane_rows;
     out->tile_outs = LINEAR_LANES_ACROSS * out->lane_cols;
-    out->shared_memory = 16 * (LINEAR_TILE_K / 4 + 1) * (out->tile_rows + out->tile_outs);
+    const uint32_t operands = (out->tile_rows + out->tile_outs) * (LINEAR_TILE_K + 4), results = out->tile_rows * out->tile_outs;
+    out->shared_memory = 4 * (operands > results ? operands : results);
     say(out->reason, "no coopmat: %s; tiles of %u x %u", why_not_matrices, out->tile_rows, out->tile_outs);
 }
 
