@@ -21,7 +21,8 @@ layout(constant_id = SPEC_LINEAR_DEPTH) const uint DEPTH = 2;
 const uint VALUES = ROWS * OUTS;  // sums of a team
 const uint TEAMS = gl_WorkGroupSize.x / LANES;
 const uint UNITS = (IN + UNIT - 1) / UNIT;                    // of a row
-const uint WHOLE = IN / UNIT / (LANES * DEPTH) * DEPTH;       // of a lane, while all lanes have DEPTH whole units
+// Of a lane, while all lanes have DEPTH whole units. With a DEPTH of 1 they gain nothing from a loop of their own.
+const uint WHOLE = DEPTH == 1 ? 0 : IN / UNIT / (LANES * DEPTH) * DEPTH;
 const uint MOST = (UNITS + LANES - 1) / LANES;                // of any lane
 
 #if SUBGROUP
