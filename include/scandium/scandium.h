@@ -11,6 +11,7 @@
 #include "scandium/ops/causal_conv1d.h"
 #include "scandium/ops/elementwise.h"
 #include "scandium/ops/embedding.h"
+#include "scandium/ops/linear.h"
 #include "scandium/ops/rms_norm_gated.h"
 #include "scandium/ops/segsum.h"
 #include "scandium/ops/selective_scan.h"
@@ -18,4 +19,5 @@
 #include "scandium/ops/ssd_scan.h"
 #include "scandium/ops/swiglu.h"
 #include "scandium/plan.h"
+#include "scandium/quantize.h"
 #include "scandium/types.h"

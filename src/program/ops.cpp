@@ -11,6 +11,7 @@
     OP(selective_scan_step)      \
     OP(causal_conv1d)            \
     OP(rms_norm_gated)           \
+    OP(linear)                   \
     OP(swiglu)                   \
     OP(silu)                     \
     OP(softplus)                 \

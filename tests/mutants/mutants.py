@@ -96,6 +96,12 @@ MUTANTS = [
     Mutant("unknown id reads the table", "embedding.comp", "is_here ? count : 0", "count", ["embedding: rows of any length"]),
     Mutant("segment one element too long", "segsum.comp", "lessThan(uvec4(0, 1, 2, 3) + j, uvec4(i))",
            "lessThanEqual(uvec4(0, 1, 2, 3) + j, uvec4(i))", ["segsum: sequences of any length"]),
+    Mutant("scale of the block before", "lib/linear.glsl", "k / BLOCK * scales_s1", "(k - min(k, 1)) / BLOCK * scales_s1",
+           ["linear: integers with scales of each type"]),
+    Mutant("last unit of a row of weights left out", "linear_few.comp", "if (k >= IN) continue;", "if (k + UNIT > IN) continue;",
+           ["linear: in_features that fill no step"]),
+    Mutant("bias of the tile's first columns", "lib/linear.glsl", "bias_get(o * bias_s0,", "bias_get(o % 16 * bias_s0,",
+           ["linear: each way to multiply by each way to memory"]),
 ]
 
 

@@ -48,6 +48,38 @@ TEST_CASE("all reference cases pass") {
     CHECK_THAT(outcome.out, ContainsSubstring("12 cases, 0 failed"));
 }
 
+// Made here: weights of -8 to 7 in 4 bits, with one scale to a row.
+TEST_CASE("a linear layer with weights of 4 bits") {
+    need_device();
+    const TempFolder folder;
+    EditableCase made(reference_case("swiglu_basic"));
+    made.tensors.clear();
+    made.metadata = {{"op", "linear"}, {"format", "q4"}};
+    const auto add = [&](const char* name, ElementType type, uint64_t rows, uint64_t columns) -> EditableCase::Tensor& {
+        return made.tensors[name] = {type, {rows, columns}, std::vector<std::byte>(rows * columns * 4)};
+    };
+    EditableCase::Tensor &x = add("x", ElementType::f32, 2, 32), &weight = add("weight", ElementType::i32, 3, 4);
+    EditableCase::Tensor &scales = add("scales", ElementType::f32, 3, 1), &y = add("expected.y", ElementType::f32, 2, 3);
+    for (size_t i = 0; i < 64; ++i) x.set(i, static_cast<float>(i % 7));
+    for (size_t i = 0; i < 12; ++i) weight.set(i, static_cast<uint32_t>(0x76543210u + i * 0x11111111u));
+    for (size_t o = 0; o < 3; ++o) scales.set(o, static_cast<float>(o + 1));
+    for (size_t r = 0; r < 2; ++r)
+        for (size_t o = 0; o < 3; ++o) {
+            double sum = 0;
+            for (size_t k = 0; k < 32; ++k) {
+                const int nibble = static_cast<int>(weight.get<uint32_t>(o * 4 + k / 8) >> (k % 8 * 4) & 15u);
+                sum += static_cast<double>(x.get<float>(r * 32 + k)) * (nibble - 8) * static_cast<double>(o + 1);
+            }
+            y.set(r * 3 + o, static_cast<float>(sum));
+        }
+    const std::string path = folder.path("linear.safetensors");
+    made.save(path);
+    const Outcome outcome = run_program({"run", path, "--check"});
+    INFO(outcome.out << outcome.err);
+    CHECK(outcome.code == 0);
+    CHECK_THAT(outcome.out, ContainsSubstring("in_features 32, q4"));
+}
+
 TEST_CASE("a wrong expectation fails the check") {
     need_device();
     for (const char* output : {"expected.y", "expected.final_states"}) {

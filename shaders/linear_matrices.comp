@@ -1,0 +1,196 @@
+#version 460
+#extension GL_GOOGLE_include_directive : require
+#extension GL_EXT_control_flow_attributes : require
+#extension GL_KHR_cooperative_matrix : require
+#extension GL_KHR_memory_scope_semantics : require
+#extension GL_KHR_shader_subgroup_basic : require
+#if COOPMAT_BF16
+#extension GL_EXT_bfloat16 : require
+#define MATRIX_TYPE bfloat16_t
+#else
+#extension GL_EXT_shader_explicit_arithmetic_types_float16 : require
+#define MATRIX_TYPE float16_t
+#endif
+// y = x weight^T + bias through cooperative matrices. x is of the matrices' type; weights of another are converted to it.
+//
+//              TILE_N                A workgroup computes TILE_M x TILE_N results: SUBS_M x SUBS_N subgroups, each with
+//            +--------+ TILE_K       MATS_M x MATS_N accumulators of the device's shape. Operands pass through shared memory
+//            | weight |              in steps of TILE_K, rows of either with k running along them. Loads of the next step
+//    TILE_K  +--------+              are under way while a step is multiplied.
+//   +------+ +--------+
+//   |  x   | | sums   | TILE_M       Grid: (tiles of rows, tiles of out_features, batch).
+//   +------+ +--------+
+//
+// Past the last row or column the last one is loaded again, and not stored. Past in_features there are zeros.
+#include "lib/linear.glsl"
+
+layout(constant_id = SPEC_SUBGROUP_SIZE) const uint SUBGROUP_SIZE = 32;
+layout(constant_id = SPEC_LINEAR_SUBS_M) const uint SUBS_M = 2;
+layout(constant_id = SPEC_LINEAR_SUBS_N) const uint SUBS_N = 2;
+layout(constant_id = SPEC_LINEAR_MATS_M) const uint MATS_M = 2;
+layout(constant_id = SPEC_LINEAR_MATS_N) const uint MATS_N = 2;
+layout(constant_id = SPEC_LINEAR_MATRIX_M) const uint MATRIX_M = 16;
+layout(constant_id = SPEC_LINEAR_MATRIX_N) const uint MATRIX_N = 16;
+layout(constant_id = SPEC_LINEAR_MATRIX_K) const uint MATRIX_K = 16;
+layout(constant_id = SPEC_LINEAR_TILE_K) const uint TILE_K = 32;
+layout(constant_id = SPEC_LINEAR_BUFFERS) const uint BUFFERS = 1;
+
+const uint TILE_M = SUBS_M * MATS_M * MATRIX_M;
+const uint TILE_N = SUBS_N * MATS_N * MATRIX_N;
+const uint PITCH = TILE_K / 8 + 1;  // of a row in shared memory, in 16 bytes: odd, against bank conflicts
+const uint BUFFER = (TILE_M + TILE_N) * PITCH;
+
+// What a subgroup stores at a time: a row of accumulators, in f32.
+const uint BAND_PACKS = MATS_N * MATRIX_N / 8;
+const uint BAND_PITCH = BAND_PACKS * 2 + 1;
+const uint BAND = MATRIX_M * BAND_PITCH;
+const uint BANDS = SUBS_M * SUBS_N * BAND;
+
+#define MATRIX_A coopmat<MATRIX_TYPE, gl_ScopeSubgroup, MATRIX_M, MATRIX_K, gl_MatrixUseA>
+#define MATRIX_B coopmat<MATRIX_TYPE, gl_ScopeSubgroup, MATRIX_K, MATRIX_N, gl_MatrixUseB>
+#define MATRIX_SUM coopmat<float, gl_ScopeSubgroup, MATRIX_M, MATRIX_N, gl_MatrixUseAccumulator>
+
+shared uvec4 tiles[BUFFERS * BUFFER > BANDS ? BUFFERS * BUFFER : BANDS];
+
+MATRIX_SUM sums[MATS_M * MATS_N];
+
+// What an invocation loads of a step: units i, i + invocations...
+const uint INVOCATIONS = SUBS_M * SUBS_N * SUBGROUP_SIZE;
+const uint X_UNITS_OF_ROW = TILE_K / 8, W_UNITS_OF_ROW = TILE_K / UNIT;
+const uint X_UNITS = TILE_M * X_UNITS_OF_ROW, W_UNITS = TILE_N * W_UNITS_OF_ROW;
+const uint X_COUNT = (X_UNITS + INVOCATIONS - 1) / INVOCATIONS, W_COUNT = (W_UNITS + INVOCATIONS - 1) / INVOCATIONS;
+
+Unit next_x[X_COUNT], next_w[W_COUNT];
+
+uint row0, col0;
+
+#if COOPMAT_BF16
+const uint MATRIX_DTYPE = DTYPE_BF16;
+uint matrix_bits(float first, float second) { return f32_to_bf16(first) | f32_to_bf16(second) << 16; }
+#else
+const uint MATRIX_DTYPE = DTYPE_F16;
+uint matrix_bits(float first, float second) { return packHalf2x16(vec2(first, second)); }
+#endif
+
+uvec4 matrix_words(Pack p) {
+    return uvec4(matrix_bits(p.low.x, p.low.y), matrix_bits(p.low.z, p.low.w), matrix_bits(p.high.x, p.high.y),
+                 matrix_bits(p.high.z, p.high.w));
+}
+
+// ---- from memory into registers -------------------------------------------------------------------------------------
+
+uint x_index(uint i) {
+    const uint row = min(row0 + i / X_UNITS_OF_ROW, push.header[HEADER_TOKENS] - 1);
+    return gl_WorkGroupID.z * x_s0 + row * x_s1 + i % X_UNITS_OF_ROW * 8;
+}
+uint w_row(uint i) { return min(col0 + i / W_UNITS_OF_ROW, push.header[HEADER_OUTS] - 1); }
+
+void fetch_whole(uint k0) {
+    [[unroll]] for (uint c = 0; c < X_COUNT; ++c) {
+        const uint i = c * INVOCATIONS + gl_LocalInvocationID.x;
+        if (X_UNITS % INVOCATIONS == 0 || i < X_UNITS) next_x[c] = x_dense(x_index(i) + k0);
+    }
+    [[unroll]] for (uint c = 0; c < W_COUNT; ++c) {
+        const uint i = c * INVOCATIONS + gl_LocalInvocationID.x;
+        if (W_UNITS % INVOCATIONS == 0 || i < W_UNITS) next_w[c] = weight_unit(w_row(i), k0 + i % W_UNITS_OF_ROW * UNIT);
+    }
+}
+
+// The last step, if in_features end within it.
+void fetch_part(uint k0) {
+    [[unroll]] for (uint c = 0; c < X_COUNT; ++c) {
+        const uint i = c * INVOCATIONS + gl_LocalInvocationID.x, k = k0 + i % X_UNITS_OF_ROW * 8;
+        next_x[c] = Unit(uvec4(0), uvec4(0), 0.0);
+        if (i >= X_UNITS || k >= IN) continue;
+        if (k + 8 <= IN)
+            next_x[c] = x_dense(x_index(i) + k0);
+        else
+            next_x[c] = x_dense_part(x_index(i) + k0, IN - k);
+    }
+    [[unroll]] for (uint c = 0; c < W_COUNT; ++c) {
+        const uint i = c * INVOCATIONS + gl_LocalInvocationID.x;
+        if (i < W_UNITS) next_w[c] = weight_unit_part(w_row(i), k0 + i % W_UNITS_OF_ROW * UNIT);
+    }
+}
+
+void fetch(uint k0) {
+    if (IN % TILE_K == 0 || k0 + TILE_K <= IN)
+        fetch_whole(k0);
+    else
+        fetch_part(k0);
+}
+
+// ---- from registers into shared memory, and from there into matrices ------------------------------------------------
+
+void put(uint base) {
+    [[unroll]] for (uint c = 0; c < X_COUNT; ++c) {
+        const uint i = c * INVOCATIONS + gl_LocalInvocationID.x;
+        if (X_UNITS % INVOCATIONS != 0 && i >= X_UNITS) continue;
+        const uvec4 words = x_dtype == MATRIX_DTYPE ? next_x[c].words : matrix_words(dense_pack(x_dtype, next_x[c]));
+        tiles[base + i / X_UNITS_OF_ROW * PITCH + i % X_UNITS_OF_ROW] = words;
+    }
+    [[unroll]] for (uint c = 0; c < W_COUNT; ++c) {
+        const uint i = c * INVOCATIONS + gl_LocalInvocationID.x;
+        if (W_UNITS % INVOCATIONS != 0 && i >= W_UNITS) continue;
+        const uint at = base + (TILE_M + i / W_UNITS_OF_ROW) * PITCH + i % W_UNITS_OF_ROW * (UNIT / 8);
+        [[unroll]] for (uint p = 0; p < UNIT / 8; ++p)
+            tiles[at + p] = weight_dtype == MATRIX_DTYPE ? next_w[c].words : matrix_words(weight_pack(next_w[c], p));
+    }
+}
+
+void multiply(uint base) {
+    const uint first_row = gl_SubgroupID / SUBS_N * MATS_M * MATRIX_M, first_col = gl_SubgroupID % SUBS_N * MATS_N * MATRIX_N;
+    [[unroll]] for (uint k = 0; k < TILE_K / MATRIX_K; ++k) {
+        MATRIX_B b[MATS_N];
+        [[unroll]] for (uint j = 0; j < MATS_N; ++j)
+            coopMatLoad(b[j], tiles, base + (TILE_M + first_col + j * MATRIX_N) * PITCH + k * (MATRIX_K / 8), PITCH,
+                        gl_CooperativeMatrixLayoutColumnMajor);
+        [[unroll]] for (uint i = 0; i < MATS_M; ++i) {
+            MATRIX_A a;
+            coopMatLoad(a, tiles, base + (first_row + i * MATRIX_M) * PITCH + k * (MATRIX_K / 8), PITCH,
+                        gl_CooperativeMatrixLayoutRowMajor);
+            [[unroll]] for (uint j = 0; j < MATS_N; ++j) sums[i * MATS_N + j] = coopMatMulAdd(a, b[j], sums[i * MATS_N + j]);
+        }
+    }
+}
+
+// ---- from matrices to memory ----------------------------------------------------------------------------------------
+
+// Matrix elements belong to no known invocation: they go through shared memory, a row of accumulators at a time.
+void store_sums() {
+    const uint band = gl_SubgroupID * BAND;
+    const uint first_row = row0 + gl_SubgroupID / SUBS_N * MATS_M * MATRIX_M;
+    const uint first_col = col0 + gl_SubgroupID % SUBS_N * MATS_N * MATRIX_N;
+    for (uint i = 0; i < MATS_M; ++i) {
+        barrier();  // the tiles, or the band before, have been read
+        // Accumulators may not be indexed by what a loop counts, unless it is unrolled; the rest of the code is there once.
+        [[unroll]] for (uint m = 0; m < MATS_M; ++m) {
+            if (m != i) continue;
+            [[unroll]] for (uint j = 0; j < MATS_N; ++j)
+                coopMatStore(sums[m * MATS_N + j], tiles, band + j * (MATRIX_N / 4), BAND_PITCH, gl_CooperativeMatrixLayoutRowMajor);
+        }
+        barrier();  // the band is complete
+        for (uint e = gl_SubgroupInvocationID; e < MATRIX_M * BAND_PACKS; e += SUBGROUP_SIZE) {
+            const uint row = first_row + i * MATRIX_M + e / BAND_PACKS, p = e % BAND_PACKS, at = band + e / BAND_PACKS * BAND_PITCH + p * 2;
+            const Pack result = Pack(uintBitsToFloat(tiles[at]), uintBitsToFloat(tiles[at + 1]));
+            if (row < push.header[HEADER_TOKENS]) store_results(gl_WorkGroupID.z, row, first_col + p * 8, result);
+        }
+    }
+}
+
+void main() {
+    row0 = gl_WorkGroupID.x * TILE_M;
+    col0 = gl_WorkGroupID.y * TILE_N;
+    [[unroll]] for (uint i = 0; i < MATS_M * MATS_N; ++i) sums[i] = MATRIX_SUM(0.0);
+    fetch(0);
+    uint base = 0;
+    for (uint k0 = 0; k0 < IN; k0 += TILE_K) {
+        if (BUFFERS == 1) barrier();  // the step before has been read
+        put(base);
+        barrier();  // the step is complete; with two buffers, the one before the last has been read too
+        if (k0 + TILE_K < IN) fetch(k0 + TILE_K);
+        multiply(base);
+        if (BUFFERS == 2) base = BUFFER - base;
+    }
+    store_sums();
+}

@@ -1,0 +1,190 @@
+#include "ops/linear_choose.h"
+
+#include "ops/choose.h"
+#include "shared/linear.h"
+
+namespace scandium {
+namespace {
+
+constexpr uint32_t kFewRows = 8;            // up to which the weights' way from memory is what counts
+constexpr uint32_t kBusyWorkgroups = 128;   // that keep a large device busy
+constexpr uint32_t kBusyLanes = 64 * 1024;  // the same, where all a lane does is load
+constexpr uint32_t kUsualGroup = 128;       // invocations that every device has
+constexpr uint32_t kMostLanesOfTeam = 256;
+
+uint64_t count_of(uint64_t size, uint64_t part) { return (size + part - 1) / part; }
+
+// ---- matrices -------------------------------------------------------------------------------------------------------
+
+struct Tiling {
+    uint32_t subs_m, subs_n, mats_m, mats_n, buffers;
+};
+// Largest first: a larger tile reads less from memory and from shared memory for each product. 4 x 4 accumulators need as many
+// registers as only devices have whose matrices are 16 x 16.
+constexpr Tiling kTilings[] = {
+    {2, 4, 4, 4, 1},
+    {2, 2, 4, 4, 1},
+    {2, 2, 2, 2, 1},
+    {1, 4, 2, 1, 1},
+};
+constexpr uint32_t kTileK = 32;
+
+// The largest shape that multiplies `type` and accumulates in f32.
+bool find_shape(const Caps& caps, DType type, CooperativeMatrixShape* out) {
+    uint32_t best = 0;
+    for (uint32_t i = 0; i < caps.cooperative_matrix_count; ++i) {
+        const CooperativeMatrixShape& shape = caps.cooperative_matrices[i];
+        if (shape.a != type || shape.b != type || shape.c != DType::f32 || shape.result != DType::f32) continue;
+        if (shape.m > 16 || shape.n > 16 || shape.n % 8 != 0 || shape.k % 8 != 0 || kTileK % shape.k != 0) continue;
+        if (shape.m * shape.n * shape.k <= best) continue;
+        best = shape.m * shape.n * shape.k;
+        *out = shape;
+    }
+    return best != 0;
+}
+
+// Bytes of linear_matrices' `tiles`: the operands of a step, or a band of results of each subgroup.
+uint32_t shared_memory_of(const Tiling& t, const CooperativeMatrixShape& shape) {
+    const uint32_t operands = t.buffers * (t.subs_m * t.mats_m * shape.m + t.subs_n * t.mats_n * shape.n) * (kTileK / 8 + 1);
+    const uint32_t bands = t.subs_m * t.subs_n * shape.m * (t.mats_n * shape.n / 8 * 2 + 1);
+    return 16 * (operands > bands ? operands : bands);
+}
+
+bool fits(const Caps& caps, const Tiling& t, const CooperativeMatrixShape& shape, uint32_t subgroup_size) {
+    const uint32_t invocations = t.subs_m * t.subs_n * subgroup_size;
+    if (t.mats_m * t.mats_n > 4 && (shape.m < 16 || shape.n < 16)) return false;
+    return invocations <= caps.max_invocations && invocations <= caps.max_workgroup_size_x &&
+           shared_memory_of(t, shape) <= caps.shared_memory;
+}
+
+// The largest tiling that leaves no part of the device idle, or the smallest that fits; null if none does.
+const Tiling* choose_tiling(const Caps& caps, const LinearProblem& problem, const CooperativeMatrixShape& shape, uint32_t subgroup_size) {
+    const Tiling* chosen = nullptr;
+    for (const Tiling& t : kTilings) {
+        if (!fits(caps, t, shape, subgroup_size)) continue;
+        chosen = &t;
+        const uint64_t down = count_of(problem.rows, t.subs_m * t.mats_m * shape.m);
+        const uint64_t across = count_of(problem.out_features, t.subs_n * t.mats_n * shape.n);
+        if (down * across * problem.batch >= kBusyWorkgroups) break;
+    }
+    return chosen;
+}
+
+// Why cooperative matrices cannot be used, or null with `out` filled.
+const char* try_matrices(const Caps& caps, const LinearProblem& problem, LinearChoice* out) {
+    const DType type = problem.x;
+    if (!caps.features.cooperative_matrix)
+        return "cooperative_matrix (with maintenance4, vulkan_memory_model and storage_buffer_16bit) is not enabled";
+    if (caps.bug_cooperative_matrix_crash) return "this driver crashes on cooperative matrices";
+    if (type == DType::f32) return "an x in f32 would lose precision in 16-bit operands";
+    if (!caps.features.storage_buffer_16bit) return "storage_buffer_16bit is not enabled";
+    if (type == DType::f16 && !caps.features.shader_float16) return "shader_float16 is not enabled";
+    if (type == DType::bf16 && !caps.features.bfloat16_cooperative_matrix) return "bfloat16_cooperative_matrix is not enabled";
+    const Flavour flavour = type == DType::f16 ? Flavour::coopmat_f16 : Flavour::coopmat_bf16;
+    if (!find_kernel_code(Kernel::linear_matrices, flavour, Backend::address16)) return "this build has no bf16 cooperative-matrix kernels";
+    CooperativeMatrixShape shape;
+    if (!find_shape(caps, type, &shape)) return "no row of the device's matrix shapes takes this dtype and gives f32";
+    const SubgroupSize subgroup = fixed_subgroup_size(caps);
+    if (subgroup.size == 0) return "the subgroup size is not fixed";
+    const Tiling* t = choose_tiling(caps, problem, shape, subgroup.size);
+    if (!t) return "four subgroups or their tiles exceed a workgroup";
+    out->kernel = Kernel::linear_matrices;
+    out->variant = Variant::coopmat;
+    out->flavour = flavour;
+    out->shape = shape;
+    out->subgroup_size = subgroup.require;
+    out->local_size = t->subs_m * t->subs_n * subgroup.size;
+    out->subs_m = t->subs_m;
+    out->subs_n = t->subs_n;
+    out->mats_m = t->mats_m;
+    out->mats_n = t->mats_n;
+    out->tile_k = kTileK;
+    out->buffers = t->buffers;
+    out->tile_rows = t->subs_m * t->mats_m * shape.m;
+    out->tile_outs = t->subs_n * t->mats_n * shape.n;
+    out->shared_memory = shared_memory_of(*t, shape);
+    say(out->reason, "%ux%ux%u %s cooperative matrices, tiles of %u x %u", shape.m, shape.n, shape.k, to_string(type), out->tile_rows,
+        out->tile_outs);
+    return nullptr;
+}
+
+// ---- tiles of f32 ---------------------------------------------------------------------------------------------------
+
+void choose_tiles(const LinearProblem& problem, const char* why_not_matrices, LinearChoice* out) {
+    out->kernel = Kernel::linear_tiles;
+    out->variant = Variant::scalar;
+    out->flavour = Flavour::scalar;
+    out->local_size = kUsualGroup;
+    const bool tall = problem.rows > 32;
+    out->lane_rows = tall ? 4 : 2;
+    out->lane_cols = problem.out_features > 32 ? 8 : 4;
+    out->tile_rows = kUsualGroup / LINEAR_LANES_ACROSS * out->lane_rows;
+    out->tile_outs = LINEAR_LANES_ACROSS * out->lane_cols;
+    const uint32_t operands = (out->tile_rows + out->tile_outs) * (LINEAR_TILE_K + 4), results = out->tile_rows * out->tile_outs;
+    out->shared_memory = 4 * (operands > results ? operands : results);
+    say(out->reason, "no coopmat: %s; tiles of %u x %u", why_not_matrices, out->tile_rows, out->tile_outs);
+}
+
+// ---- few rows -------------------------------------------------------------------------------------------------------
+
+// Teams that fill the device: lanes to a row of the weight, as far as each still has DEPTH loads to make.
+void choose_team(const LinearProblem& problem, uint32_t least_lanes, uint32_t most_lanes, LinearChoice* out) {
+    const uint32_t unit = problem.format == WeightFormat::q4 ? 32 : problem.format == WeightFormat::q8 ? 16 : 8;
+    out->rows = uint32_t(problem.rows);
+    out->outs = out->rows > 4 || problem.format != WeightFormat::dense ? 4 : 2;
+    out->depth = out->rows > 4 ? 1 : out->rows > 1 || problem.weight == DType::f32 || out->outs > 2 ? 2 : 4;
+    const uint64_t units = count_of(problem.in_features, unit), teams = count_of(problem.out_features, out->outs) * problem.batch;
+    out->lanes = least_lanes;
+    while (out->lanes * 2 <= most_lanes && teams * out->lanes < kBusyLanes && out->lanes * 2 * out->depth <= units) out->lanes *= 2;
+    out->local_size = out->lanes > kUsualGroup ? out->lanes : kUsualGroup;
+    while (out->local_size > least_lanes && out->local_size > most_lanes) out->local_size /= 2;
+    const uint32_t teams_of_group = out->local_size / out->lanes;
+    out->tile_rows = out->rows;
+    out->tile_outs = teams_of_group * out->outs;
+}
+
+Result choose_few(const Caps& caps, const Diagnostics& diagnostics, const LinearProblem& problem, LinearChoice* out) {
+    out->kernel = Kernel::linear_few;
+    const SubgroupSize subgroup = fixed_subgroup_size(caps);
+    const char* why_not = problem.variant == Variant::scalar ? "ruled out by the caller" : why_no_subgroups(caps);
+    if (!why_not && subgroup.size == 0) why_not = "the subgroup size is not fixed";
+    const uint32_t most = caps.max_invocations < caps.max_workgroup_size_x ? caps.max_invocations : caps.max_workgroup_size_x;
+    const uint32_t most_lanes = most < kMostLanesOfTeam ? kUsualGroup : kMostLanesOfTeam;
+    if (!why_not && most_lanes < subgroup.size) why_not = "a subgroup exceeds a workgroup";
+    if (why_not && problem.variant == Variant::subgroup)
+        return diagnostics.fail(Result::unsupported, "linear: variant subgroup: %s", why_not);
+    const uint32_t values_of_lane = 4;  // bytes that a lane's part of a sum takes in shared memory
+    if (why_not) {
+        choose_team(problem, 32, kUsualGroup, out);
+        out->shared_memory = values_of_lane * out->local_size * out->rows * out->outs;
+        say(out->reason, "no subgroup: %s; %u lanes share %u rows of the weight", why_not, out->lanes, out->outs);
+        return Result::ok;
+    }
+    out->variant = Variant::subgroup;
+    out->flavour = Flavour::subgroup;
+    out->subgroup_size = subgroup.require;
+    choose_team(problem, subgroup.size, most_lanes, out);
+    out->shared_memory = values_of_lane * out->local_size / subgroup.size * out->rows * out->outs;
+    say(out->reason, "%u lanes, in subgroups of %u, share %u rows of the weight", out->lanes, subgroup.size, out->outs);
+    return Result::ok;
+}
+
+}  // namespace
+
+Result choose_linear(const Caps& caps, const Diagnostics& diagnostics, const LinearProblem& problem, LinearChoice* out) {
+    *out = LinearChoice();
+    if (problem.rows <= kFewRows && problem.variant != Variant::coopmat) return choose_few(caps, diagnostics, problem, out);
+    if (problem.variant == Variant::scalar || problem.variant == Variant::subgroup) {
+        const char* why_not = problem.variant == Variant::subgroup ? why_no_subgroups(caps) : nullptr;
+        if (why_not) return diagnostics.fail(Result::unsupported, "linear: variant subgroup: %s", why_not);
+        choose_tiles(problem, "ruled out by the caller", out);
+        return Result::ok;
+    }
+    const char* why_not = try_matrices(caps, problem, out);
+    if (!why_not) return Result::ok;
+    if (problem.variant == Variant::coopmat) return diagnostics.fail(Result::unsupported, "linear: variant coopmat: %s", why_not);
+    choose_tiles(problem, why_not, out);
+    return Result::ok;
+}
+
+}  // namespace scandium
