@@ -4,7 +4,7 @@
 #include "ops.h"
 #include "report.h"
 #include "runner.h"
-#include "text.h"
+#include "files/text.h"
 
 namespace scandium::program {
 namespace {

@@ -5,9 +5,9 @@
 
 #include "commands.h"
 #include "runner.h"
-#include "safetensors.h"
+#include "files/safetensors.h"
 #include "scandium/scandium.h"
-#include "text.h"
+#include "files/text.h"
 
 namespace scandium::program {
 namespace {

@@ -2,7 +2,7 @@
 #include "check.h"
 #include "problem.h"
 #include "scandium/ops/causal_conv1d.h"
-#include "text.h"
+#include "files/text.h"
 
 namespace scandium::program {
 

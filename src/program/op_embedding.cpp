@@ -4,7 +4,7 @@
 #include "check.h"
 #include "problem.h"
 #include "scandium/ops/segsum.h"
-#include "text.h"
+#include "files/text.h"
 
 namespace scandium::program {
 namespace {

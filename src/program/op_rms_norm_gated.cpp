@@ -5,7 +5,7 @@
 
 #include "check.h"
 #include "problem.h"
-#include "text.h"
+#include "files/text.h"
 
 namespace scandium::program {
 namespace {

@@ -1,6 +1,6 @@
 #include "ops.h"
 
-#include "text.h"
+#include "files/text.h"
 
 // The list: NAME as cases have it under "op", and as in prepare_NAME.
 #define SCANDIUM_PROGRAM_OPS(OP)                                                                                                     \

@@ -3,7 +3,7 @@
 
 #include "report.h"
 #include "scandium/scandium.h"
-#include "text.h"
+#include "files/text.h"
 
 namespace scandium::program {
 namespace {

@@ -5,7 +5,7 @@
 #include <utility>
 
 #include "check.h"
-#include "text.h"
+#include "files/text.h"
 
 namespace scandium::program {
 namespace {

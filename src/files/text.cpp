@@ -1,11 +1,11 @@
-#include "text.h"
+#include "files/text.h"
 
 #include <charconv>
 #include <cmath>
 #include <cstdarg>
 #include <cstdio>
 
-namespace scandium::program {
+namespace scandium {
 
 std::string format(const char* pattern, ...) {
     va_list arguments;
@@ -52,4 +52,4 @@ static bool parse_all(std::string_view text, T* out) {
 bool parse_number(std::string_view text, double* out) { return parse_all(text, out) && !std::isnan(*out); }
 bool parse_number(std::string_view text, uint64_t* out) { return parse_all(text, out); }
 
-}  // namespace scandium::program
+}  // namespace scandium

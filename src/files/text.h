@@ -6,7 +6,7 @@
 #include <string>
 #include <string_view>
 
-namespace scandium::program {
+namespace scandium {
 
 #if defined(__GNUC__)
 __attribute__((format(printf, 1, 2)))
@@ -26,4 +26,4 @@ std::string shape_text(std::span<const uint64_t> shape);  // (1, 64, 2, 64)
 bool parse_number(std::string_view text, double* out);
 bool parse_number(std::string_view text, uint64_t* out);
 
-}  // namespace scandium::program
+}  // namespace scandium
