@@ -1,0 +1,36 @@
+// Text as code points.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace scandium {
+
+inline constexpr char32_t kReplacement = 0xfffd;
+
+// What stands at the beginning of some bytes.
+struct Utf8Part {
+    enum class State : uint8_t { character, invalid, unfinished };  // unfinished: more bytes may make a character of it
+    State state = State::invalid;
+    uint8_t length = 0;  // bytes; of what is invalid, as many as could have begun a character
+    char32_t code = kReplacement;
+};
+
+// `bytes` is not empty.
+Utf8Part first_part(std::string_view bytes);
+
+void append_utf8(char32_t code, std::string* text);
+
+// Every part that is no character becomes U+FFFD.
+std::string as_utf8(std::string_view bytes);
+
+enum class NormalForm : uint8_t { nfc, nfd, nfkc, nfkd };
+
+// Of valid UTF-8. Takes time that grows hardly faster than the text, whatever is in it.
+std::string normalized(std::string_view text, NormalForm form);
+
+bool is_word_character(char32_t code);  // letters, marks, decimal digits, connectors such as _
+bool is_white_space(char32_t code);
+
+}  // namespace scandium
