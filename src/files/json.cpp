@@ -45,8 +45,7 @@ JsonView JsonView::at(const char* key) const {
 std::vector<JsonView> JsonView::items() const {
     if (!value_->IsArray()) fail_expected("a list");
     std::vector<JsonView> items;
-    for (rapidjson::SizeType i = 0; i < value_->Size(); ++i)
-        items.emplace_back(path_, where_ + format("[%u]", unsigned(i)), &(*value_)[i]);
+    for (rapidjson::SizeType i = 0; i < value_->Size(); ++i) items.emplace_back(path_, where_ + format("[%u]", unsigned(i)), &(*value_)[i]);
     return items;
 }
 
@@ -105,8 +104,8 @@ JsonFile::JsonFile(const std::string& path, uint64_t most_bytes) : path_(path) {
     if (std::string_view(text, file.bytes().size()).find('\0') != std::string_view::npos) throw FileError(path + ": has a zero byte");
     rapidjson::MemoryStream stream(text, file.bytes().size());
     // Not recursive, so that nesting costs no stack.
-    constexpr unsigned kFlags = rapidjson::kParseIterativeFlag | rapidjson::kParseValidateEncodingFlag |
-                                rapidjson::kParseNanAndInfFlag | rapidjson::kParseFullPrecisionFlag;
+    constexpr unsigned kFlags = rapidjson::kParseIterativeFlag | rapidjson::kParseValidateEncodingFlag | rapidjson::kParseNanAndInfFlag |
+                                rapidjson::kParseFullPrecisionFlag;
     document_.ParseStream<kFlags, rapidjson::UTF8<>>(stream);
     if (document_.HasParseError())
         throw FileError(path + format(": is not JSON: %s (byte %zu)", rapidjson::GetParseError_En(document_.GetParseError()),

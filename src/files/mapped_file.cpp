@@ -90,8 +90,7 @@ MappedFile::~MappedFile() {
     if (data_) unmap(data_, size_);
 }
 
-MappedFile::MappedFile(MappedFile&& other) noexcept
-    : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
+MappedFile::MappedFile(MappedFile&& other) noexcept : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
 
 #if defined(_WIN32)
 void MappedFile::prefetch(std::span<const std::byte>) const {}

@@ -20,7 +20,7 @@ struct TextHash {
 
 using TokenIds = std::unordered_map<std::string, int32_t, TextHash, std::equal_to<>>;
 
-inline constexpr int32_t kMaxTokenId = (1 << 24) - 1;
+inline constexpr int32_t kMaxTokenId = (1 << 20) - 1;
 inline constexpr int32_t kAbsent = -1;
 
 class Bpe {

@@ -88,8 +88,8 @@ void check_ranges(const ModelConfig& c, const std::string& what) {
     };
     for (const Range& range : ranges)
         if (range.value < range.least || range.value > range.most)
-            throw FileError(what + format(": %s is %u, but a number from %u to %u is expected", range.name, range.value, range.least,
-                                          range.most));
+            throw FileError(what +
+                            format(": %s is %u, but a number from %u to %u is expected", range.name, range.value, range.least, range.most));
 }
 
 void check_eps(const char* name, float value, const std::string& what) {
@@ -109,8 +109,7 @@ void check_model_config(const ModelConfig& c, const std::string& what) {
     if (c.kind == ModelKind::mamba1) return;
     if (uint64_t(c.nheads) * c.headdim != c.d_ssm)
         throw FileError(what + format(": %u heads of %u do not make the %u channels of the scan", c.nheads, c.headdim, c.d_ssm));
-    if (c.nheads % c.ngroups)
-        throw FileError(what + format(": %u heads cannot be divided among %u groups", c.nheads, c.ngroups));
+    if (c.nheads % c.ngroups) throw FileError(what + format(": %u heads cannot be divided among %u groups", c.nheads, c.ngroups));
     if (uint64_t(c.ngroups) * c.dstate > kMaxWidth)
         throw FileError(what + format(": %u groups of states of %u are more than %u in all", c.ngroups, c.dstate, kMaxWidth));
     if (c.gated_norm && (c.norm_group_size == 0 || c.d_ssm % c.norm_group_size))

@@ -13,7 +13,8 @@ constexpr size_t kMaxGrowth = size_t(1) << 30;
 std::string replace(const Pattern& pattern, const std::string& content, const std::string& text) {
     Matcher matcher(pattern);
     const std::vector<Match>& matches = matcher.find_all(text);
-    if (matches.size() > kMaxGrowth / (content.size() + 1)) throw FileError("the text becomes too long as the tokenizer replaces parts of it");
+    if (matches.size() > kMaxGrowth / (content.size() + 1))
+        throw FileError("the text becomes too long as the tokenizer replaces parts of it");
     std::string result;
     size_t done = 0;
     for (const Match& match : matches) {

@@ -25,7 +25,8 @@ int match_at(const pcre2_code* code, std::string_view text, size_t at, pcre2_mat
     constexpr uint32_t kOptions = PCRE2_NO_UTF_CHECK | PCRE2_NOTEMPTY;
     const int count = pcre2_match(code, subject, text.size(), at, kOptions, data, context);
     // The compiled form has a small stack of its own.
-    return count == PCRE2_ERROR_JIT_STACKLIMIT ? pcre2_match(code, subject, text.size(), at, kOptions | PCRE2_NO_JIT, data, context) : count;
+    return count == PCRE2_ERROR_JIT_STACKLIMIT ? pcre2_match(code, subject, text.size(), at, kOptions | PCRE2_NO_JIT, data, context)
+                                               : count;
 }
 
 }  // namespace
@@ -37,7 +38,8 @@ Pattern::Pattern(std::string_view source, bool literal, const std::string& what)
     const uint32_t options = PCRE2_UTF | (literal ? PCRE2_LITERAL : PCRE2_UCP | PCRE2_NEVER_BACKSLASH_C);
     pcre2_code* code = pcre2_compile(reinterpret_cast<PCRE2_SPTR>(source.data()), source.size(), options, &error, &place, nullptr);
     if (!code)
-        throw FileError(what + " is no regular expression: " + pcre_message(error) + format(" (character %zu)", static_cast<size_t>(place)));
+        throw FileError(what + " is no regular expression: " + pcre_message(error) +
+                        format(" (character %zu)", static_cast<size_t>(place)));
     code_.reset(code, [](void* owned) { pcre2_code_free(static_cast<pcre2_code*>(owned)); });
     pcre2_jit_compile(code, PCRE2_JIT_COMPLETE);  // where this fails, matching is slower, no more
 }

@@ -12,9 +12,8 @@ constexpr size_t kMaxSteps = 64;
 
 // GPT-2's: English endings, then runs of letters, of digits and of anything else, each with a space in front; the last
 // space of several goes with what follows. Spaces are spelled out, since what \s is differs between libraries.
-constexpr const char* kBytePattern =
-    R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\p{Z}\x{9}-\x{d}\x{85}\p{L}\p{N}]+)"
-    R"(|[\p{Z}\x{9}-\x{d}\x{85}]+(?![^\p{Z}\x{9}-\x{d}\x{85}])|[\p{Z}\x{9}-\x{d}\x{85}]+)";
+constexpr const char* kBytePattern = R"('s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\p{Z}\x{9}-\x{d}\x{85}\p{L}\p{N}]+)"
+                                     R"(|[\p{Z}\x{9}-\x{d}\x{85}]+(?![^\p{Z}\x{9}-\x{d}\x{85}])|[\p{Z}\x{9}-\x{d}\x{85}]+)";
 constexpr const char* kDigit = R"(\p{N})";
 constexpr const char* kPunctuation = R"([\p{P}!-/:-@\[-`{-~])";
 
@@ -41,7 +40,9 @@ const ByteTable& byte_table() {
     return table;
 }
 
-std::shared_ptr<const Pattern> known_pattern(const char* source) { return std::make_shared<Pattern>(source, false, "a pattern of our own"); }
+std::shared_ptr<const Pattern> known_pattern(const char* source) {
+    return std::make_shared<Pattern>(source, false, "a pattern of our own");
+}
 
 }  // namespace
 
@@ -184,9 +185,8 @@ Pieces PreTokenizer::cut(const Step& step, Pieces pieces) {
                 if (spans[i].matched) continue;
                 result.text.append(piece.substr(spans[i].begin, spans[i].end - spans[i].begin));
                 result.ends.push_back(result.text.size());
-            } else if (i + 1 == spans.size() ||
-                       cut_stays(step.behavior == Behavior::contiguous, step.behavior == Behavior::with_previous,
-                                 step.behavior == Behavior::with_next, spans[i], spans[i + 1])) {
+            } else if (i + 1 == spans.size() || cut_stays(step.behavior == Behavior::contiguous, step.behavior == Behavior::with_previous,
+                                                          step.behavior == Behavior::with_next, spans[i], spans[i + 1])) {
                 result.ends.push_back(begin + spans[i].end);
             }
         }

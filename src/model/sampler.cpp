@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 #include <memory>
 #include <vector>
 
@@ -19,9 +20,7 @@ struct Candidate {
 };
 
 struct Larger {
-    bool operator()(const Candidate& a, const Candidate& b) const {
-        return a.logit != b.logit ? a.logit > b.logit : a.token < b.token;
-    }
+    bool operator()(const Candidate& a, const Candidate& b) const { return a.logit != b.logit ? a.logit > b.logit : a.token < b.token; }
 };
 
 struct Smaller {
@@ -67,7 +66,7 @@ void fill_candidates(Sampler* sampler, Span<float> logits, Span<int32_t> history
     sampler->candidates.clear();
     for (size_t i = 0; i < logits.size; ++i) {
         float logit = logits.data[i];
-        if (sampler->penalised[i]) logit = logit > 0 ? logit / penalty : logit * penalty;
+        if (sampler->penalised[i]) logit = logit > 0 ? std::min(logit / penalty, std::numeric_limits<float>::max()) : logit * penalty;
         if (logit > -INFINITY) sampler->candidates.push_back({logit, static_cast<int32_t>(i), 0});
     }
 }

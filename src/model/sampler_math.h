@@ -32,7 +32,7 @@ public:
     }
 
 private:
-    static constexpr uint64_t kIncrement = 1442695040888963407u;  // any odd number: the stream
+    static constexpr uint64_t kIncrement = 2 * 54 + 1;  // stream 54, that of the authors' demonstration
 
     uint64_t state_ = 0;
 };

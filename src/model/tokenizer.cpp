@@ -24,7 +24,8 @@ Tokenizer::Tokenizer(const std::string& path) {
     if (!root.has("model")) throw FileError(path + ": 'model' is missing");
     if (root.has("normalizer")) normalizer_ = Normalizer(root.at("normalizer"));
     if (root.has("pre_tokenizer")) pre_tokenizer_ = PreTokenizer(root.at("pre_tokenizer"));
-    if (!root.has("decoder")) throw UnsupportedError(path + ": 'decoder' is missing; without one it is not known here what tokens stand for");
+    if (!root.has("decoder"))
+        throw UnsupportedError(path + ": 'decoder' is missing; without one it is not known here what tokens stand for");
     decoder_ = TokenDecoder(root.at("decoder"));
     bpe_ = Bpe(root.at("model"));
     for (const auto& [text, id] : bpe_.tokens()) add_token(path, text, id, false);
@@ -77,7 +78,8 @@ void Tokenizer::read_post_processor(const JsonView& json) {
         return;
     }
     if (type == "ByteLevel") return;
-    if (type != "TemplateProcessing") throw UnsupportedError(json.file() + ": the post-processor " + in_quotes(type) + " is not known here");
+    if (type != "TemplateProcessing")
+        throw UnsupportedError(json.file() + ": the post-processor " + in_quotes(type) + " is not known here");
     bool text_seen = false;
     for (const JsonView& part : json.at("single").items()) {
         if (part.has("Sequence")) {
@@ -157,7 +159,8 @@ std::string Tokenizer::decode(std::span<const int32_t> ids, bool skip_special) c
 
 TokenStream::TokenStream(const Tokenizer* tokenizer, bool skip_special) : tokenizer_(tokenizer), skip_special_(skip_special) {
     size_t longest = 0;
-    for (uint32_t id = 0; id < tokenizer->count(); ++id) longest = std::max(longest, tokenizer->bytes(static_cast<int32_t>(id), false).size());
+    for (uint32_t id = 0; id < tokenizer->count(); ++id)
+        longest = std::max(longest, tokenizer->bytes(static_cast<int32_t>(id), false).size());
     // Later calls cannot fail, so they must not allocate. A byte that is no character becomes three.
     held_.reserve(longest + 4);
     text_.reserve(3 * (longest + 4));

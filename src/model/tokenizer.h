@@ -52,8 +52,8 @@ private:
     TokenDecoder decoder_;
     TokenFinder raw_, after_normalizing_;
     TokenIds added_;
-    std::vector<int32_t> before_, after_;              // what add_special puts around a text
-    std::vector<std::string> bytes_, first_bytes_;     // by id; of the first token, where that is different
+    std::vector<int32_t> before_, after_;                // what add_special puts around a text
+    std::vector<std::string> bytes_, first_bytes_;       // by id; of the first token, where that is different
     std::vector<bool> known_, special_, first_differs_;  // by id
 };
 

@@ -56,8 +56,7 @@ uint32_t token_count(const Tokenizer* tokenizer) noexcept { return tokenizer->co
 
 Result encode(const Tokenizer* tokenizer, Span<char> text, const EncodeOptions& options, TokenSink sink, void* user) noexcept {
     if (!tokenizer) return Result::invalid_argument;
-    if (!sink || (!text.data && text.size))
-        return tokenizer->diagnostics.fail(Result::invalid_argument, "encode: a pointer is null");
+    if (!sink || (!text.data && text.size)) return tokenizer->diagnostics.fail(Result::invalid_argument, "encode: a pointer is null");
     std::vector<int32_t> ids;
     const Result result = guarded(tokenizer->diagnostics, [&] { ids = tokenizer->encode({text.data, text.size}, options); });
     if (result == Result::ok) sink(user, Span<int32_t>(ids.data(), ids.size()));

@@ -83,9 +83,23 @@ void sort_marks(std::vector<utf8proc_int32_t>* codes) {
         first = std::find_if(first, codes->end(), is_mark);
         if (first == codes->end()) return;
         const auto last = std::find_if_not(first, codes->end(), is_mark);
-        if (last - first > 1)
-            std::stable_sort(first, last, [](auto a, auto b) { return combining_class(a) < combining_class(b); });
+        if (last - first > 1) std::stable_sort(first, last, [](auto a, auto b) { return combining_class(a) < combining_class(b); });
         first = last;
+    }
+}
+
+// U+11A7 is composed with nothing; utf8proc up to 2.8 takes it for the vowel's end of a Hangul syllable, and drops it.
+constexpr utf8proc_int32_t kNoTrailing = 0x11a7;
+
+std::vector<utf8proc_int32_t> composed(std::vector<utf8proc_int32_t> codes, utf8proc_option_t options) {
+    std::vector<utf8proc_int32_t> result;
+    for (auto first = codes.begin();;) {
+        const auto last = std::find(first, codes.end(), kNoTrailing);
+        const auto length = first == last ? 0 : utf8proc_normalize_utf32(&*first, last - first, options);
+        result.insert(result.end(), first, first + std::max<utf8proc_ssize_t>(0, length));
+        if (last == codes.end()) return result;
+        result.push_back(kNoTrailing);
+        first = last + 1;
     }
 }
 
@@ -111,9 +125,7 @@ std::string normalized(std::string_view text, NormalForm form) {
             codes.insert(codes.end(), parts, parts + count);
     }
     sort_marks(&codes);
-    if (compose && !codes.empty())
-        codes.resize(static_cast<size_t>(
-            std::max<utf8proc_ssize_t>(0, utf8proc_normalize_utf32(codes.data(), static_cast<utf8proc_ssize_t>(codes.size()), options))));
+    if (compose) codes = composed(std::move(codes), options);
     std::string result;
     for (utf8proc_int32_t code : codes) append_utf8(static_cast<char32_t>(code), &result);
     return result;
