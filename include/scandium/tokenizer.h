@@ -30,8 +30,8 @@ SCANDIUM_API uint32_t token_count(const Tokenizer* tokenizer) noexcept;
 using TokenSink = void (*)(void* user, Span<int32_t> tokens);
 
 struct EncodeOptions {
-    bool add_special = false;   // the tokens that the file puts before and after a text (its post-processor)
-    bool find_special = true;   // false: a control token's name in the text is text
+    bool add_special = false;  // the tokens that the file puts before and after a text (its post-processor)
+    bool find_special = true;  // false: a control token's name in the text is text
 };
 
 // Bytes that are not UTF-8 are taken for U+FFFD, except where tokens are bytes. A tokenizer may be used from several threads.

@@ -1,10 +1,10 @@
 #include <iostream>
 
 #include "commands.h"
+#include "files/text.h"
 #include "ops.h"
 #include "report.h"
 #include "runner.h"
-#include "files/text.h"
 
 namespace scandium::program {
 namespace {

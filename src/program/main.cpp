@@ -4,10 +4,10 @@
 #include <new>
 
 #include "commands.h"
-#include "runner.h"
 #include "files/safetensors.h"
-#include "scandium/scandium.h"
 #include "files/text.h"
+#include "runner.h"
+#include "scandium/scandium.h"
 
 namespace scandium::program {
 namespace {

@@ -3,8 +3,8 @@
 #include <limits>
 
 #include "check.h"
-#include "problem.h"
 #include "files/text.h"
+#include "problem.h"
 
 namespace scandium::program {
 namespace {

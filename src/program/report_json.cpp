@@ -1,9 +1,9 @@
 #include <rapidjson/prettywriter.h>
 #include <rapidjson/stringbuffer.h>
 
+#include "files/text.h"
 #include "report.h"
 #include "scandium/scandium.h"
-#include "files/text.h"
 
 namespace scandium::program {
 namespace {

@@ -49,7 +49,8 @@ bool near(double a, double b) { return std::abs(a - b) < 0.015; }
 
 TEST_CASE("the generator's numbers are the published ones") {
     Pcg32 random(42);
-    for (uint32_t expected : {0xa15c02b7u, 0x7b47f409u, 0xba1d3330u, 0x83d2f293u, 0xbfa4784bu, 0xcbed606eu}) CHECK(random.next() == expected);
+    for (uint32_t expected : {0xa15c02b7u, 0x7b47f409u, 0xba1d3330u, 0x83d2f293u, 0xbfa4784bu, 0xcbed606eu})
+        CHECK(random.next() == expected);
     CHECK(Pcg32(43).next() != 0xa15c02b7u);
     double mean = 0;
     for (int i = 0; i < 100000; ++i) {
