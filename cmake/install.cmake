@@ -1,5 +1,5 @@
 # What `cmake --install` puts where: headers, libraries, the program, a CMake package and a pkg-config file.
-#   find_package(scandium) gives scandium::scandium and, if it was built, scandium::context.
+#   find_package(scandium) gives scandium::scandium and, if they were built, scandium::context and scandium::model.
 option(SCANDIUM_INSTALL "Install Scandium with the project" ${PROJECT_IS_TOP_LEVEL})
 if(NOT SCANDIUM_INSTALL)
   return()
@@ -15,6 +15,13 @@ if(TARGET scandium_context)
   set_target_properties(scandium_context PROPERTIES EXPORT_NAME context)
   install(TARGETS scandium_context EXPORT scandiumContextTargets)
   install(EXPORT scandiumContextTargets NAMESPACE scandium:: DESTINATION ${SCANDIUM_PACKAGE_DIR})
+endif()
+if(TARGET scandium_model)
+  # With what a static library leaves to be linked.
+  install(TARGETS scandium_model scandium_files EXPORT scandiumModelTargets)
+  install(EXPORT scandiumModelTargets NAMESPACE scandium:: DESTINATION ${SCANDIUM_PACKAGE_DIR})
+else()
+  list(APPEND left_out PATTERN model_config.h EXCLUDE PATTERN sampler.h EXCLUDE PATTERN tokenizer.h EXCLUDE)
 endif()
 install(TARGETS scandium EXPORT scandiumTargets)
 install(EXPORT scandiumTargets NAMESPACE scandium:: DESTINATION ${SCANDIUM_PACKAGE_DIR})

@@ -1,5 +1,5 @@
 // Scandium: state-space kernels (Mamba-2 SSD and relatives) for any Vulkan device. Includes everything
-// that a host needs; context.h, which makes a device of its own, is separate.
+// that a host needs; context.h, which makes a device of its own, and the language models' headers are separate.
 #pragma once
 
 #define SCANDIUM_VERSION_MAJOR 0

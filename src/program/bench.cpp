@@ -5,12 +5,13 @@
 #include <limits>
 
 #include "commands.h"
-#include "text.h"
+#include "files/text.h"
 
 namespace scandium::program {
 
 // The list: bench_NAME.cpp adds what it has.
-#define SCANDIUM_BENCH_FILES(FILE) FILE(ssd_scan) FILE(selective_state_update) FILE(causal_conv1d) FILE(rows)
+#define SCANDIUM_BENCH_FILES(FILE) \
+    FILE(ssd_scan) FILE(selective_scan) FILE(selective_state_update) FILE(causal_conv1d) FILE(linear) FILE(rows)
 
 #define SCANDIUM_DECLARE(name) void add_bench_##name(std::vector<BenchOp>* ops);
 SCANDIUM_BENCH_FILES(SCANDIUM_DECLARE)

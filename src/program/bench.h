@@ -11,7 +11,7 @@
 
 namespace scandium::program {
 
-// A tensor of a problem. Inputs hold random values from `low` to `high`, which both types and reference can represent.
+// A tensor of a problem. Inputs hold random values from `low` to `high`, or of i32 any bits.
 struct BenchTensor {
     std::string name;
     DType dtype = DType::none;
@@ -65,7 +65,8 @@ struct BenchChoices {
     SsdAlgorithm algorithm = SsdAlgorithm::automatic;
     Variant variant = Variant::automatic;
     uint32_t chunk_size = 0;
-    std::string weights;  // of linear: empty for those of dtype
+    uint32_t segments = 0;          // of selective_scan; 0: the plan's choice
+    std::string weights = "dense";  // of linear: dense, q8 or q4
 };
 
 using Sizes = std::span<const uint64_t>;

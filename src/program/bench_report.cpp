@@ -1,7 +1,7 @@
 // What was measured, as text and as JSON.
 #include "bench_runner.h"
+#include "files/text.h"
 #include "json.h"
-#include "text.h"
 
 namespace scandium::program {
 namespace {

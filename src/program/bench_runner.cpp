@@ -24,6 +24,11 @@ double value_of(DType dtype, const std::byte* at) {
         std::memcpy(&value, at, sizeof value);
         return value;
     }
+    if (dtype == DType::i32) {
+        int32_t value;
+        std::memcpy(&value, at, sizeof value);
+        return value;
+    }
     uint16_t bits;
     std::memcpy(&bits, at, sizeof bits);
     return dtype == DType::f16 ? test::from_f16(bits) : test::from_bf16(bits);
@@ -35,6 +40,11 @@ Bytes random_bytes(const BenchTensor& tensor, uint64_t seed) {
     const uint64_t count = tensor.elements(), size = size_of(tensor.dtype), pool = std::min(count, kPoolElements);
     Bytes bytes(count * size);
     for (uint64_t i = 0; i < pool; ++i) {
+        if (tensor.dtype == DType::i32) {
+            const uint32_t word = static_cast<uint32_t>(random.uniform(0, 0x1p32));
+            std::memcpy(&bytes[i * size], &word, size);
+            continue;
+        }
         const float value = static_cast<float>(random.uniform(tensor.low, tensor.high));
         const uint16_t half = tensor.dtype == DType::f16 ? test::to_f16(value) : test::to_bf16(value);
         if (tensor.dtype == DType::f32)

@@ -3,7 +3,7 @@
 #include <cstdarg>
 #include <cstdio>
 
-#include "text.h"
+#include "files/text.h"
 
 namespace scandium::program {
 namespace {

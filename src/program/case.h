@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-#include "safetensors.h"
+#include "files/safetensors.h"
 #include "scandium/types.h"
 
 namespace scandium::program {

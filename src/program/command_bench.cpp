@@ -3,7 +3,7 @@
 
 #include "bench_runner.h"
 #include "commands.h"
-#include "text.h"
+#include "files/text.h"
 #include "words.h"
 
 namespace scandium::program {
@@ -46,6 +46,11 @@ BenchChoices read_choices(const BenchArguments& arguments, const std::string& dt
     choices.algorithm = choose("--algorithm", arguments.algorithm, kAlgorithms);
     choices.variant = choose("--variant", arguments.variant, kVariants);
     choices.chunk_size = read_chunk_size(arguments.chunk_size);
+    choices.weights = arguments.weights;
+    uint64_t segments = 0;
+    if (!parse_number(arguments.segments, &segments) || segments > 1024)
+        throw UsageError(format("--segments: %s is not a whole number up to 1024", in_quotes(arguments.segments).c_str()));
+    choices.segments = static_cast<uint32_t>(segments);
     return choices;
 }
 

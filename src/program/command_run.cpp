@@ -2,10 +2,10 @@
 #include <iostream>
 
 #include "commands.h"
+#include "files/text.h"
 #include "ops.h"
 #include "report.h"
 #include "runner.h"
-#include "text.h"
 #include "words.h"
 
 namespace scandium::program {

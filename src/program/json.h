@@ -7,8 +7,8 @@
 #include <cmath>
 #include <string>
 
+#include "files/utf8.h"
 #include "scandium/device.h"
-#include "text.h"
 
 namespace scandium::program {
 

@@ -4,10 +4,10 @@
 #include <new>
 
 #include "commands.h"
+#include "files/safetensors.h"
+#include "files/text.h"
 #include "runner.h"
-#include "safetensors.h"
 #include "scandium/scandium.h"
-#include "text.h"
 
 namespace scandium::program {
 namespace {
@@ -53,6 +53,8 @@ void add_bench_options(CLI::App* bench, BenchArguments* arguments) {
     bench->add_option("--variant", arguments->variant, "Force a family of kernels")->type_name("scalar|subgroup|coopmat|auto");
     bench->add_option("--access", arguments->access, "How kernels reach memory")->type_name("auto|address|descriptor");
     bench->add_option("--chunk-size", arguments->chunk_size, "16 to 256, or auto")->type_name("N");
+    bench->add_option("--weights", arguments->weights, "Of linear (default dense, in the type of --dtype)")->type_name("dense|q8|q4");
+    bench->add_option("--segments", arguments->segments, "Of selective_scan: parts in time, 0 for the plan's choice")->type_name("N");
     bench->add_option("--device", arguments->device, "Index, or part of the name (default: the best one)")->type_name("INDEX|NAME");
     bench->add_option("--json", arguments->json, "Write the results there; - for standard output")->type_name("FILE|-");
 }

@@ -1,8 +1,8 @@
 // op `causal_conv1d`.
 #include "check.h"
+#include "files/text.h"
 #include "problem.h"
 #include "scandium/ops/causal_conv1d.h"
-#include "text.h"
 
 namespace scandium::program {
 

@@ -2,9 +2,9 @@
 #include "scandium/ops/elementwise.h"
 
 #include "check.h"
+#include "files/text.h"
 #include "problem.h"
 #include "scandium/ops/swiglu.h"
-#include "text.h"
 
 namespace scandium::program {
 namespace {

@@ -2,9 +2,9 @@
 #include "scandium/ops/linear.h"
 
 #include "check.h"
+#include "files/text.h"
 #include "problem.h"
 #include "scandium/quantize.h"
-#include "text.h"
 
 namespace scandium::program {
 namespace {

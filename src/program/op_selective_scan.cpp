@@ -5,8 +5,8 @@
 #include <limits>
 
 #include "check.h"
+#include "files/text.h"
 #include "problem.h"
-#include "text.h"
 
 namespace scandium::program {
 namespace {

@@ -3,9 +3,9 @@
 #include <limits>
 
 #include "check.h"
+#include "files/text.h"
 #include "problem.h"
 #include "scandium/ops/selective_state_update.h"
-#include "text.h"
 
 namespace scandium::program {
 namespace {

@@ -1,6 +1,6 @@
 #include "ops.h"
 
-#include "text.h"
+#include "files/text.h"
 
 // The list: NAME as cases have it under "op", and as in prepare_NAME.
 // clang-format off: one on each line

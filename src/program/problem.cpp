@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <cstring>
 
-#include "text.h"
+#include "files/text.h"
 
 namespace scandium::program {
 namespace {

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "text.h"
+#include "files/text.h"
 
 namespace scandium::program {
 

@@ -1,7 +1,6 @@
 #include "json.h"
 #include "report.h"
 #include "scandium/scandium.h"
-#include "text.h"
 
 namespace scandium::program {
 void write_identity(Json& json, const Caps& caps) {

@@ -6,8 +6,8 @@
 
 #include "bench_runner.h"
 #include "check.h"
+#include "files/text.h"
 #include "owned.h"
-#include "text.h"
 
 namespace scandium::program {
 namespace {

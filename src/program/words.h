@@ -4,8 +4,8 @@
 #include <string>
 
 #include "commands.h"
+#include "files/text.h"
 #include "scandium/ops/ssd_scan.h"
-#include "text.h"
 
 namespace scandium::program {
 

@@ -5,7 +5,7 @@
 #include <string>
 #include <vector>
 
-#include "safetensors.h"
+#include "files/safetensors.h"
 
 namespace scandium::program {
 

@@ -5,6 +5,7 @@
 
 #include "files.h"
 
+using namespace scandium;
 using namespace scandium::program;
 using Catch::Matchers::ContainsSubstring;
 using Catch::Matchers::MessageMatches;

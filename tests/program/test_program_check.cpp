@@ -8,6 +8,7 @@
 #include "check.h"
 
 using namespace scandium;
+using namespace scandium;
 using namespace scandium::program;
 using Catch::Matchers::WithinRel;
 

@@ -6,6 +6,7 @@
 #include "command_line.h"
 #include "files.h"
 
+using namespace scandium;
 using namespace scandium::program;
 using Catch::Matchers::ContainsSubstring;
 using Catch::Matchers::StartsWith;

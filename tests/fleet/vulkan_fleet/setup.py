@@ -10,7 +10,8 @@ from .apt import call, say
 from .devices import ARM_ROOT, OWN, QEMU, devices
 
 # The machine's own release has them in a version that will do.
-TOOLS = {"g++": "4:12", "cmake": "3.25", "ninja-build": "1.10", "pkg-config": "0.29", "libcli11-dev": "2", "rapidjson-dev": "1.1"}
+TOOLS = {"g++": "4:12", "cmake": "3.25", "ninja-build": "1.10", "pkg-config": "0.29", "libcli11-dev": "2", "rapidjson-dev": "1.1",
+         "libpcre2-dev": "10.36", "libutf8proc-dev": "2.6"}
 
 MESA = "26.1"
 BUILD = {  # the oldest version that will do

@@ -1,11 +1,11 @@
-#include "text.h"
+#include "files/text.h"
 
 #include <charconv>
 #include <cmath>
 #include <cstdarg>
 #include <cstdio>
 
-namespace scandium::program {
+namespace scandium {
 
 std::string format(const char* pattern, ...) {
     va_list arguments;
@@ -35,30 +35,6 @@ std::string in_quotes(std::string_view name) {
     return quoted;
 }
 
-// Bytes of the UTF-8 character that `text` begins with; 0 if it begins with none.
-static size_t utf8_length(std::string_view text) {
-    const auto byte = [&](size_t i) { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0u; };
-    const unsigned first = byte(0), second = byte(1);
-    if (first < 0x80) return 1;
-    const size_t length = first >= 0xf0 ? 4 : first >= 0xe0 ? 3 : 2;
-    if (first < 0xc2 || first > 0xf4) return 0;
-    for (size_t i = 1; i < length; ++i)
-        if (byte(i) < 0x80 || byte(i) > 0xbf) return 0;
-    const bool too_long = (first == 0xe0 && second < 0xa0) || (first == 0xf0 && second < 0x90);
-    const bool surrogate = first == 0xed && second > 0x9f, beyond = first == 0xf4 && second > 0x8f;
-    return too_long || surrogate || beyond ? 0 : length;
-}
-
-std::string as_utf8(std::string_view text) {
-    std::string encoded;
-    while (!text.empty()) {
-        const size_t length = utf8_length(text);
-        encoded += length ? text.substr(0, length) : "?";
-        text.remove_prefix(length ? length : 1);
-    }
-    return encoded;
-}
-
 std::string shape_text(std::span<const uint64_t> shape) {
     std::string text = "(";
     for (size_t i = 0; i < shape.size(); ++i) text += (i ? ", " : "") + std::to_string(shape[i]);
@@ -76,4 +52,4 @@ static bool parse_all(std::string_view text, T* out) {
 bool parse_number(std::string_view text, double* out) { return parse_all(text, out) && !std::isnan(*out); }
 bool parse_number(std::string_view text, uint64_t* out) { return parse_all(text, out); }
 
-}  // namespace scandium::program
+}  // namespace scandium

@@ -1,14 +1,14 @@
-#include "safetensors.h"
+#include "files/safetensors.h"
 
 #include <cerrno>
 #include <cstring>
-#include <filesystem>
 #include <fstream>
 
-#include "safetensors_header.h"
-#include "text.h"
+#include "files/mapped_file.h"
+#include "files/safetensors_header.h"
+#include "files/text.h"
 
-namespace scandium::program {
+namespace scandium {
 namespace {
 
 constexpr uint64_t kPrefix = 8;  // bytes before the header: its length, lowest byte first
@@ -18,18 +18,6 @@ std::ifstream open(const std::string& path) {
     std::ifstream stream(path, std::ios::binary);
     if (!stream) throw FileError(path + ": cannot be opened: " + std::strerror(errno));
     return stream;
-}
-
-// Only regular files have a size to check against; opening a pipe would wait for its other end.
-uint64_t size_of_file(const std::string& path) {
-    std::error_code error;
-    const std::filesystem::file_status status = std::filesystem::status(path, error);
-    if (status.type() == std::filesystem::file_type::not_found) throw FileError(path + ": there is no such file");
-    if (std::filesystem::is_directory(status)) throw FileError(path + ": is a directory");
-    if (std::filesystem::exists(status) && !std::filesystem::is_regular_file(status)) throw FileError(path + ": is not a regular file");
-    const uint64_t size = error ? 0 : std::filesystem::file_size(path, error);
-    if (error) throw FileError(path + ": cannot be read: " + error.message());
-    return size;
 }
 
 }  // namespace
@@ -72,4 +60,4 @@ std::vector<std::byte> SafetensorsFile::read(const SafetensorsEntry& entry) cons
     return data;
 }
 
-}  // namespace scandium::program
+}  // namespace scandium

@@ -9,10 +9,10 @@
 #include <memory>
 #include <random>
 
-#include "safetensors.h"
-#include "text.h"
+#include "files/safetensors.h"
+#include "files/text.h"
 
-namespace scandium::program {
+namespace scandium {
 namespace {
 
 using Order = std::vector<const SafetensorsTensor*>;
@@ -128,4 +128,4 @@ void write_safetensors(const std::string& path, std::span<const SafetensorsTenso
     throw FileError(path + ": cannot be written: " + why);
 }
 
-}  // namespace scandium::program
+}  // namespace scandium

@@ -1,9 +1,9 @@
 // The JSON header of a safetensors file, by itself.
 #pragma once
 
-#include "safetensors.h"
+#include "files/safetensors.h"
 
-namespace scandium::program {
+namespace scandium {
 
 struct SafetensorsHeader {
     Metadata metadata;
@@ -14,4 +14,4 @@ struct SafetensorsHeader {
 // begins with `path`.
 SafetensorsHeader parse_safetensors_header(const std::string& path, std::string_view json, uint64_t data_bytes);
 
-}  // namespace scandium::program
+}  // namespace scandium

@@ -1,4 +1,4 @@
-#include "safetensors_header.h"
+#include "files/safetensors_header.h"
 
 #include <rapidjson/error/en.h>
 #include <rapidjson/memorystream.h>
@@ -7,9 +7,9 @@
 #include <algorithm>
 #include <limits>
 
-#include "text.h"
+#include "files/text.h"
 
-namespace scandium::program {
+namespace scandium {
 namespace {
 
 struct TypeName {
@@ -215,4 +215,4 @@ SafetensorsHeader parse_safetensors_header(const std::string& path, std::string_
     return std::move(handler.header);
 }
 
-}  // namespace scandium::program
+}  // namespace scandium

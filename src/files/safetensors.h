@@ -15,7 +15,7 @@
 #include <string_view>
 #include <vector>
 
-namespace scandium::program {
+namespace scandium {
 
 // One sentence that begins with the file's path.
 struct FileError : std::runtime_error {
@@ -52,6 +52,8 @@ public:
     const std::map<std::string, SafetensorsEntry, std::less<>>& entries() const { return entries_; }
     const SafetensorsEntry* find(std::string_view name) const;  // null if there is none
 
+    uint64_t data_start() const { return data_start_; }  // bytes before the data, which an entry's place counts from
+
     // The bytes of one tensor. Throws FileError (the file was changed in between).
     std::vector<std::byte> read(const SafetensorsEntry& entry) const;
 
@@ -76,4 +78,4 @@ void check_writable(const std::string& path);
 // first and the header is padded, so that every tensor is aligned to its elements. Throws FileError.
 void write_safetensors(const std::string& path, std::span<const SafetensorsTensor> tensors, const Metadata& metadata);
 
-}  // namespace scandium::program
+}  // namespace scandium
