@@ -5,7 +5,7 @@
 #include <limits>
 #include <vector>
 
-#include "check.h"
+#include "program/check.h"
 
 using namespace scandium;
 using namespace scandium;
