@@ -7,8 +7,8 @@
 // y = x weight^T + bias for few rows of x, as in decoding: bound by the weights' way from memory.
 //
 // A team of LANES lanes takes OUTS rows of the weight, and ROWS rows of x. Lane k has units k, k + LANES... of them: 16 bytes
-// each, neighbours side by side, DEPTH of each row under way at a time. What the lanes have summed is added up through subgroups and
-// shared memory (`subgroup`), or shared memory alone (`scalar`).
+// each, neighbours side by side, DEPTH of each row under way at a time. What the lanes have summed is added up through
+// subgroups and shared memory (`subgroup`), or shared memory alone (`scalar`).
 // Grid: (1, out_features / OUTS of a workgroup's teams, batch).
 #include "lib/linear.glsl"
 

@@ -167,11 +167,13 @@ void store_sums() {
         [[unroll]] for (uint m = 0; m < MATS_M; ++m) {
             if (m != i) continue;
             [[unroll]] for (uint j = 0; j < MATS_N; ++j)
-                coopMatStore(sums[m * MATS_N + j], tiles, band + j * (MATRIX_N / 4), BAND_PITCH, gl_CooperativeMatrixLayoutRowMajor);
+                coopMatStore(sums[m * MATS_N + j], tiles, band + j * (MATRIX_N / 4), BAND_PITCH,
+                             gl_CooperativeMatrixLayoutRowMajor);
         }
         barrier();  // the band is complete
         for (uint e = gl_SubgroupInvocationID; e < MATRIX_M * BAND_PACKS; e += SUBGROUP_SIZE) {
-            const uint row = first_row + i * MATRIX_M + e / BAND_PACKS, p = e % BAND_PACKS, at = band + e / BAND_PACKS * BAND_PITCH + p * 2;
+            const uint down = e / BAND_PACKS, p = e % BAND_PACKS, at = band + down * BAND_PITCH + p * 2;
+            const uint row = first_row + i * MATRIX_M + down;
             const Pack result = Pack(uintBitsToFloat(tiles[at]), uintBitsToFloat(tiles[at + 1]));
             if (row < push.header[HEADER_TOKENS]) store_results(gl_WorkGroupID.z, row, first_col + p * 8, result);
         }

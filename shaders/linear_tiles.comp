@@ -74,11 +74,13 @@ void multiply(uint lane_row, uint lane_col) {
 void store_sums(uint lane_row, uint lane_col) {
     barrier();  // the operands have been read
     [[unroll]] for (uint i = 0; i < LANE_ROWS; ++i)
-        [[unroll]] for (uint j = 0; j < LANE_COLS; ++j) tiles[(lane_row + i) * TILE_N + lane_col + j * ACROSS] = sums[i * LANE_COLS + j];
+        [[unroll]] for (uint j = 0; j < LANE_COLS; ++j)
+            tiles[(lane_row + i) * TILE_N + lane_col + j * ACROSS] = sums[i * LANE_COLS + j];
     barrier();  // the results are complete
     for (uint i = gl_LocalInvocationID.x; i < RESULTS / 8; i += gl_WorkGroupSize.x) {
         const uint row = row0 + i / (TILE_N / 8), col = col0 + i % (TILE_N / 8) * 8;
-        if (row < push.header[HEADER_TOKENS]) store_results(gl_WorkGroupID.z, row, col, Pack(tile_get4(i * 8), tile_get4(i * 8 + 4)));
+        if (row >= push.header[HEADER_TOKENS]) continue;
+        store_results(gl_WorkGroupID.z, row, col, Pack(tile_get4(i * 8), tile_get4(i * 8 + 4)));
     }
 }
 

@@ -18,8 +18,8 @@ SCANDIUM_API size_t quantized_words(WeightFormat format, size_t weights) noexcep
 //   words:   out: quantized_words(format, weights.size)
 //   scales:  out: weights.size / 32 of scale_type, which is f32, f16 or bf16. Scales are rounded first, then the integers
 //            are chosen for what they are.
-//   Errors: invalid_argument (a null pointer, a number of weights, a weight or a scale_type that is not as above, a block whose scale
-//   exceeds scale_type). words and scales are then undefined.
+//   Errors: invalid_argument (a null pointer; a number of weights, a weight or a scale_type that is not as above; a block
+//   whose scale exceeds scale_type). words and scales are then undefined.
 [[nodiscard]] SCANDIUM_API Result quantize_q8(Span<float> weights, DType scale_type, uint32_t* words, void* scales) noexcept;
 [[nodiscard]] SCANDIUM_API Result quantize_q4(Span<float> weights, DType scale_type, uint32_t* words, void* scales) noexcept;
 

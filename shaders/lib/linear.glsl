@@ -1,4 +1,4 @@
-// The operands of linear, y[r, o] = sum over k of x[r, k] weight[o, k] + bias[o], as its three kernels read and write them.
+// The operands of linear, y[r, o] = sum over k of x[r, k] weight[o, k] + bias[o], as its kernels read and write them.
 //
 // Weights come in units: what a lane gets with one load of 16 bytes, or for f32 with two.
 //   dense  8 elements
@@ -39,6 +39,7 @@ uint word_of(uvec4 v, uint i) {
 
 // DECLARE_WORDS(name) gives name_quad(i), the four 32-bit elements from i, and name_eight(i), the bits of the eight 16-bit ones.
 #define DECLARE_WORDS(NAME)                                                                                        \
+    uint NAME##_halves(uint i) { return NAME##_load_half(i) | NAME##_load_half(i + 1) << 16; }                     \
     uvec4 NAME##_quad(uint i) {                                                                                    \
         if (NAME##_vector != 1) return QUAD32(NAME, i);                                                            \
         return uvec4(WORD(NAME, i), WORD(NAME, i + 1), WORD(NAME, i + 2), WORD(NAME, i + 3));                      \
@@ -49,8 +50,7 @@ uint word_of(uvec4 v, uint i) {
             const uvec2 low = PAIR(NAME, i);                                                                       \
             return uvec4(low, PAIR(NAME, i + 4));                                                                  \
         }                                                                                                          \
-        return uvec4(NAME##_load_half(i) | NAME##_load_half(i + 1) << 16, NAME##_load_half(i + 2) | NAME##_load_half(i + 3) << 16, \
-                     NAME##_load_half(i + 4) | NAME##_load_half(i + 5) << 16, NAME##_load_half(i + 6) | NAME##_load_half(i + 7) << 16); \
+        return uvec4(NAME##_halves(i), NAME##_halves(i + 2), NAME##_halves(i + 4), NAME##_halves(i + 6));          \
     }                                                                                                              \
     Unit NAME##_dense(uint i) {                                                                                    \
         if (NAME##_dtype == DTYPE_F32) return Unit(NAME##_quad(i), NAME##_quad(i + 4), 1.0);                       \

@@ -105,6 +105,13 @@ private:
         problem_.weight = weight_.dtype;
         problem_.format = op_.format;
         problem_.variant = op_.variant;
+        problem_.words_by_address = graph_.access == MemoryAccess::address && rows_begin_at_words(x_) && rows_begin_at_words(weight_);
+    }
+
+    static bool rows_begin_at_words(const View& view) {
+        for (uint32_t axis = 0; axis + 1 < view.rank; ++axis)
+            if (view.shape[axis] != 1 && view.stride[axis] * size_of(view.dtype) % 4 != 0) return false;
+        return true;
     }
 
     // What stops a dispatch of that many out_features: the name of a limit, with the figures, or null.
@@ -175,7 +182,7 @@ private:
         if (choice_.kernel == Kernel::linear_tiles) {
             d->spec(SPEC_LINEAR_LANE_ROWS, choice_.lane_rows);
             d->spec(SPEC_LINEAR_LANE_COLS, choice_.lane_cols);
-        } else if (choice_.kernel == Kernel::linear_few) {
+        } else if (choice_.kernel == Kernel::linear_few || choice_.kernel == Kernel::linear_words) {
             d->spec(SPEC_LINEAR_ROWS, choice_.rows);
             d->spec(SPEC_LINEAR_OUTS, choice_.outs);
             d->spec(SPEC_LINEAR_LANES, choice_.lanes);

@@ -11,6 +11,7 @@ constexpr uint32_t kBusyWorkgroups = 128;   // that keep a large device busy
 constexpr uint32_t kBusyLanes = 64 * 1024;  // the same, where all a lane does is load
 constexpr uint32_t kUsualGroup = 128;       // invocations that every device has
 constexpr uint32_t kMostLanesOfTeam = 256;
+constexpr uint32_t kWordsLanes = 8;  // as linear_words has it
 
 uint64_t count_of(uint64_t size, uint64_t part) { return (size + part - 1) / part; }
 
@@ -169,10 +170,34 @@ Result choose_few(const Caps& caps, const Diagnostics& diagnostics, const Linear
     return Result::ok;
 }
 
+// ---- CPUs -----------------------------------------------------------------------------------------------------------
+
+// Whether the device is a CPU of the kind that linear_words is written for; `out` is then filled.
+bool try_words(const Caps& caps, const LinearProblem& problem, LinearChoice* out) {
+    if (problem.variant != Variant::automatic || caps.device_type != VK_PHYSICAL_DEVICE_TYPE_CPU) return false;
+    const SubgroupSize subgroup = fixed_subgroup_size(caps);
+    if (why_no_subgroups(caps) || subgroup.size != kWordsLanes || !problem.words_by_address) return false;
+    out->kernel = Kernel::linear_words;
+    out->variant = Variant::subgroup;
+    out->flavour = Flavour::subgroup;
+    out->subgroup_size = subgroup.require;
+    out->local_size = kWordsLanes;
+    // 16 sums fill half of the registers; a single row of x has more rows of the weight to itself.
+    out->rows = problem.rows < 4 ? uint32_t(problem.rows) : 4;
+    out->outs = out->rows == 1 ? 8 : 4;
+    out->depth = problem.format == WeightFormat::dense ? 4 : 1;
+    out->tile_rows = out->rows;
+    out->tile_outs = out->outs;
+    say(out->reason, "a CPU: words of a row side by side in the %u lanes of a subgroup, %u x %u results", kWordsLanes, out->rows,
+        out->outs);
+    return true;
+}
+
 }  // namespace
 
 Result choose_linear(const Caps& caps, const Diagnostics& diagnostics, const LinearProblem& problem, LinearChoice* out) {
     *out = LinearChoice();
+    if (try_words(caps, problem, out)) return Result::ok;
     if (problem.rows <= kFewRows && problem.variant != Variant::coopmat) return choose_few(caps, diagnostics, problem, out);
     if (problem.variant == Variant::scalar || problem.variant == Variant::subgroup) {
         const char* why_not = problem.variant == Variant::subgroup ? why_no_subgroups(caps) : nullptr;

@@ -12,6 +12,7 @@ struct LinearProblem {
     uint32_t in_features = 1, out_features = 1;
     DType x = DType::f32, weight = DType::f32;
     WeightFormat format = WeightFormat::dense;
+    bool words_by_address = false;  // shaders reach x and weight by address, and rows of them begin at words
     Variant variant = Variant::automatic;
 };
 
@@ -29,7 +30,7 @@ struct LinearChoice {
     uint32_t subs_m = 2, subs_n = 2, mats_m = 2, mats_n = 2, tile_k = 32, buffers = 1;  // linear_matrices
     CooperativeMatrixShape shape;
 
-    uint32_t rows = 1, outs = 2, lanes = 32, depth = 1;  // linear_few
+    uint32_t rows = 1, outs = 2, lanes = 32, depth = 1;  // linear_few, and but for lanes linear_words
 };
 
 // Errors: unsupported (a forced variant that cannot be had), told to `diagnostics`.

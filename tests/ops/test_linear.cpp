@@ -145,11 +145,15 @@ bool has_matrices(DType type) {
     return false;
 }
 
-// The library's own choice, and the floor.
-const OpPath kFewPaths[] = {{Variant::automatic, MemoryAccess::automatic, 16}, {Variant::scalar, MemoryAccess::descriptor, 4}};
+// The library's own choice and the floor; matrices too, which a CPU that has them does not take by itself.
+std::vector<OpPath> few_paths(const LinearCase& c) {
+    std::vector<OpPath> paths = {{Variant::automatic, MemoryAccess::automatic, 16}, {Variant::scalar, MemoryAccess::descriptor, 4}};
+    if (c.rows() > 8 && has_matrices(c.x)) paths.push_back({Variant::coopmat, MemoryAccess::automatic, 16});
+    return paths;
+}
 
 void check_few(const LinearCase& c) {
-    for (const OpPath& path : kFewPaths) check_case(c, path);
+    for (const OpPath& path : few_paths(c)) check_case(c, path);
 }
 
 TEST_CASE("linear: rows that fill no tile") {
@@ -268,7 +272,7 @@ TEST_CASE("linear: reruns agree bit for bit, and a row alone with the row among 
     LinearCase c;
     c.sized(12, 352, 48).with_io(io);
     const LinearInputs in = make_inputs(c);
-    for (const OpPath& path : kFewPaths) {
+    for (const OpPath& path : few_paths(c)) {
         CAPTURE(to_text(path));
         const std::vector<float> y = run_op_ok(make_setup(c, in, path)).out.at("y");
         CHECK(differing_bits(y, run_op_ok(make_setup(c, in, path)).out.at("y")) == 0);
@@ -297,7 +301,7 @@ TEST_CASE("linear: ones in x pick weights, bit for bit") {
     std::vector<float> want;
     for (uint64_t r = 0; r < rows; ++r)
         for (uint64_t o = 0; o < c.outs; ++o) want.push_back(float(in.weight[o * c.in() + r * 29 % c.in()]));
-    for (const OpPath& path : kFewPaths) {
+    for (const OpPath& path : few_paths(c)) {
         CAPTURE(to_text(path), rows, int(format));
         const std::vector<float> y = run_op_ok(make_setup(c, in, path)).out.at("y");
         // Sums of what a q4 or q8 lane multiplies by zero may leave a rounding of f32 behind.
@@ -313,7 +317,7 @@ TEST_CASE("linear: what exceeds f16 becomes infinite, what does not is rounded t
     for (double& v : in.weight) v = 0;
     for (uint64_t r = 0; r < 16; ++r) in.x[r * 32] = 1, in.x[r * 32 + 1] = 1;
     for (uint64_t o = 0; o < 16; ++o) in.weight[o * 32] = o < 8 ? 65504 : 2048, in.weight[o * 32 + 1] = o < 8 ? 16 : 1 + double(o % 8);
-    for (const OpPath& path : kFewPaths) {
+    for (const OpPath& path : few_paths(c)) {
         CAPTURE(to_text(path));
         const std::vector<float> y = run_op_ok(make_setup(c, in, path)).out.at("y");
         for (uint64_t i = 0; i < y.size(); ++i) {

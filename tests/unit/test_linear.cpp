@@ -117,6 +117,26 @@ TEST_CASE("linear choice: a floor device runs everything with 128 invocations an
     }
 }
 
+TEST_CASE("linear choice: a CPU with subgroups of 8 reads words side by side, if it has addresses and rows begin at words") {
+    Caps caps = matrix_caps();
+    caps.device_type = VK_PHYSICAL_DEVICE_TYPE_CPU;
+    caps.subgroup_size = caps.min_subgroup_size = caps.max_subgroup_size = 8;
+    LinearProblem problem = problem_of(GENERATE(1, 3, 100), 768, 3352);
+    problem.words_by_address = true;
+    const LinearChoice c = choose(caps, problem);
+    CHECK(c.kernel == Kernel::linear_words);
+    CHECK(c.local_size == 8);
+    CHECK(c.tile_rows == (problem.rows < 4 ? problem.rows : 4));
+    problem.words_by_address = false;
+    CHECK(choose(caps, problem).kernel != Kernel::linear_words);
+    problem.words_by_address = true;
+    problem.variant = Variant::scalar;
+    CHECK(choose(caps, problem).variant == Variant::scalar);
+    problem.variant = Variant::automatic;
+    caps.subgroup_size = caps.min_subgroup_size = caps.max_subgroup_size = 4;
+    CHECK(choose(caps, problem).kernel != Kernel::linear_words);
+}
+
 TEST_CASE("linear choice: narrow layers share a row among more lanes") {
     const LinearChoice wide = choose(gpu_caps(), problem_of(1, 4096, 50000)), narrow = choose(gpu_caps(), problem_of(1, 4096, 512));
     CHECK(wide.lanes == 32);
