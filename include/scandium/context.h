@@ -68,8 +68,8 @@ struct RunOptions {
 };
 
 // Records, submits and waits.
-//   Errors: invalid_argument (null argument, bindings of another plan, repeat is 0), out_of_host_memory, out_of_device_memory, device_lost,
-//   internal_error.
+//   Errors: invalid_argument (null argument, bindings of another plan, repeat is 0), out_of_host_memory,
+//   out_of_device_memory, device_lost, internal_error.
 [[nodiscard]] SCANDIUM_API Result run(Context* context, const Plan* plan, const Bindings* bindings,
                                       const RunOptions& options = RunOptions()) noexcept;
 

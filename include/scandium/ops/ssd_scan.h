@@ -59,9 +59,9 @@ struct SsdScan {
 // A tensor that a dispatch cannot reach in one piece is cut into batch rows, then tokens, then heads. Packed rows are not
 // cut along tokens: chunked, tokens / chunk_size + sequences, and recurrent, the sequences of cu_seqlens, may be at most
 // the device's maxComputeWorkGroupCount (65535 on many).
-// A NaN in an input gives NaN, an infinity gives NaN or an infinity, in its own head (in B and C: its own group's heads) and
-// sequence only, from its token on; chunked, one in x also before it, as far as its chunk reaches. In A and the states it
-// counts from the first token.
+// A NaN in an input gives NaN, an infinity in x, z, B, C, D or a state gives NaN or an infinity, in its own head (in B and C:
+// its own group's heads) and sequence only, from its token on; chunked, one in x also before it, as far as its chunk reaches.
+// In A and the states it counts from the first token.
 //   Errors: invalid_argument (a missing tensor, a shape or dtype that does not fit, an option out of range),
 //   unsupported (a forced variant or algorithm that the device or the options rule out; a slice of one head,
 //   one chunk and one batch row that is larger than the device can bind), out_of_host_memory.
