@@ -3,11 +3,11 @@
 #include "text.h"
 
 // The list: NAME as cases have it under "op", and as in prepare_NAME.
-#define SCANDIUM_PROGRAM_OPS(OP)                                                                                                   \
-    OP(ssd)                                                                                                                        \
-    OP(ssd_step)                                                                                                                   \
-    OP(selective_scan_step) OP(causal_conv1d) OP(rms_norm_gated) OP(linear) OP(swiglu) OP(silu) OP(softplus) OP(add) OP(embedding) \
-        OP(segsum)
+#define SCANDIUM_PROGRAM_OPS(OP) \
+    OP(ssd)                      \
+    OP(ssd_step)                 \
+    OP(selective_scan_step)      \
+    OP(causal_conv1d) OP(rms_norm_gated) OP(linear) OP(swiglu) OP(silu) OP(softplus) OP(add) OP(embedding) OP(segsum)
 
 namespace scandium::program {
 
