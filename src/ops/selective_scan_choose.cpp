@@ -20,7 +20,10 @@ constexpr uint64_t kDiscreteLanes = 65536;   // that keep a large GPU busy
 constexpr uint64_t kIntegratedLanes = 8192;
 constexpr uint64_t kLeastSegment = 128;  // tokens
 constexpr uint64_t kLeastSegments = 6;   // states are computed twice, so fewer gain nothing
-constexpr uint32_t kMostSegments = 64;   // each looks at all before it
+// Once a scan is split, more segments than just fill the device even out their ends: on an H100 1 x 5120 x 4096 took 316 us
+// in 7, 305 in 8, 285 in 16 and 304 in 32.
+constexpr uint64_t kRounds = 5, kRoundsOf = 2;
+constexpr uint32_t kMostSegments = 64;  // each looks at all before it
 
 uint64_t divide_up(uint64_t a, uint64_t b) { return (a + b - 1) / b; }
 uint32_t smaller(uint64_t a, uint64_t b) { return uint32_t(a < b ? a : b); }
@@ -82,8 +85,9 @@ uint64_t round_up(uint64_t value, uint64_t unit) { return divide_up(value, unit)
 uint64_t choose_segments(const Caps& caps, const SelectiveScanProblem& problem, uint64_t lanes) {
     if (problem.segments != 0) return problem.segments;
     if (problem.packing != Packing::none || is_cpu(caps, problem)) return 1;
-    const uint64_t wanted = smaller(divide_up(enough_lanes(caps), rows(problem) * lanes), problem.seqlen / kLeastSegment);
-    return wanted < kLeastSegments ? 1 : smaller(wanted, kMostSegments);
+    const uint64_t most = smaller(problem.seqlen / kLeastSegment, kMostSegments);
+    const uint64_t wanted = divide_up(enough_lanes(caps), rows(problem) * lanes);
+    return smaller(wanted, most) < kLeastSegments ? 1 : smaller(wanted * kRounds / kRoundsOf, most);
 }
 
 void tell(const SelectiveScanProblem& problem, const char* why_no_subgroup, SelectiveScanChoice* out) {

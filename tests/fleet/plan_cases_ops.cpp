@@ -94,6 +94,42 @@ Result norm_of_long_rows(Graph* g, Variant variant) {
     return rms_norm_gated(g, op);
 }
 
+// Rows of x by a matrix; x's type, the format of the weights and the number of rows lead to different kernels.
+template <DType io, WeightFormat format, uint64_t rows>
+Result product(Graph* g, Variant variant) {
+    constexpr uint64_t kIn = 256, kOut = 320;
+    const bool dense = format == WeightFormat::dense;
+    Linear op;
+    op.x = add(g, "x", io, {rows, kIn});
+    op.weight = add(g, "weight", dense ? io : DType::i32, {kOut, dense ? kIn : format == WeightFormat::q8 ? kIn / 4 : kIn / 8});
+    if (!dense) op.scales = add(g, "scales", DType::f16, {kOut, kIn / 32});
+    op.bias = add(g, "bias", DType::f32, {kOut});
+    op.y = add(g, "y", io, {rows, kOut});
+    op.format = format;
+    op.variant = variant;
+    return linear(g, op);
+}
+
+// Mamba-1's forward pass; `segments` more than 1 takes both of its dispatches.
+template <DType io, uint32_t segments>
+Result channels_scan(Graph* g, Variant variant) {
+    constexpr uint64_t kSeqlen = 1024;
+    SelectiveScan op;
+    op.x = add(g, "x", io, {kBatch, kDim, kSeqlen});
+    op.dt = add(g, "dt", io, {kBatch, kDim, kSeqlen});
+    op.A = add(g, "A", DType::f32, {kDim, 16});
+    op.B = add(g, "B", io, {kBatch, 16, kSeqlen});
+    op.C = add(g, "C", io, {kBatch, 16, kSeqlen});
+    op.D = add(g, "D", DType::f32, {kDim});
+    op.z = add(g, "z", io, {kBatch, kDim, kSeqlen});
+    op.y = add(g, "y", io, {kBatch, kDim, kSeqlen});
+    op.final_states = add(g, "final_states", DType::f32, {kBatch, kDim, 16});
+    op.dt_softplus = true;
+    op.segments = segments;
+    op.variant = variant;
+    return selective_scan(g, op);
+}
+
 template <Result (*append)(Graph*, const Activation&) noexcept, DType io>
 Result activation(Graph* g, Variant) {
     Activation op;
@@ -137,6 +173,7 @@ Result segments(Graph* g, Variant) {
 
 std::vector<PlanCase> operator_cases() {
     const std::vector<Variant> one = {Variant::scalar}, both = {Variant::subgroup, Variant::scalar};
+    const std::vector<Variant> matrices = {Variant::coopmat, Variant::scalar};
     return {
         {"selective_state_update bf16, heads", DType::bf16, both, update_heads, true},
         {"selective_state_update f32, channels", DType::f32, both, update_channels},
@@ -144,6 +181,12 @@ std::vector<PlanCase> operator_cases() {
         {"causal_conv1d_update f32", DType::f32, one, conv_update},
         {"rms_norm_gated bf16", DType::bf16, both, norm, true},
         {"rms_norm_gated f32, long rows", DType::f32, both, norm_of_long_rows},
+        {"linear f16, 64 rows", DType::f16, matrices, product<DType::f16, WeightFormat::dense, 64>, true},
+        {"linear bf16, q4, 64 rows", DType::bf16, matrices, product<DType::bf16, WeightFormat::q4, 64>},
+        {"linear f16, 1 row", DType::f16, both, product<DType::f16, WeightFormat::dense, 1>},
+        {"linear f32, q8, 4 rows", DType::f32, both, product<DType::f32, WeightFormat::q8, 4>},
+        {"selective_scan bf16", DType::bf16, both, channels_scan<DType::bf16, 1>, true},
+        {"selective_scan f32, segments", DType::f32, both, channels_scan<DType::f32, 4>},
         {"silu f32", DType::f32, one, activation<silu, DType::f32>},
         {"softplus bf16", DType::bf16, one, activation<softplus, DType::bf16>},
         {"add bf16", DType::bf16, one, sum},
