@@ -11,6 +11,7 @@ void write_result(Json& json, const BenchReport& report, double ceiling_gbps) {
     json.text("shape", report.shape);
     json.text("dtype", report.dtype);
     if (!report.state_dtype.empty()) json.text("state_dtype", report.state_dtype);
+    if (!report.weights.empty()) json.text("weights", report.weights);
     if (!report.unsupported.empty()) return json.text("unsupported", report.unsupported);
     json.text("access", to_string(report.access));
     json.flag("passed", report.passed());
@@ -49,6 +50,7 @@ void write_result(Json& json, const BenchReport& report, double ceiling_gbps) {
 
 std::string bench_text(const BenchReport& report, double ceiling_gbps) {
     std::string text = format("%s %s %s", report.op.c_str(), report.shape.c_str(), report.dtype.c_str());
+    if (!report.weights.empty() && report.weights != "dense") text += ", weights " + report.weights;
     if (!report.state_dtype.empty()) text += format(", states %s", report.state_dtype.c_str());
     if (!report.unsupported.empty()) return text + "\n  cannot run: " + report.unsupported + "\n";
     text += format("\n  %s (%s to %s)", time_text(report.median_us).c_str(), time_text(report.min_us).c_str(),

@@ -12,6 +12,7 @@ namespace scandium::program {
 struct BenchReport {
     std::string op, shape, dtype;
     std::string state_dtype;  // empty: there is no state
+    std::string weights;      // of linear, else empty
     std::string unsupported;  // why the device cannot run it as asked; then nothing below is filled in
     MemoryAccess access = MemoryAccess::automatic;
     uint64_t tokens = 0, bytes = 0, workspace = 0;

@@ -34,7 +34,7 @@ std::vector<std::string> shapes_of(const BenchOp& op, const BenchArguments& argu
         for (const Model& model : kModels)
             if (name == model.name) found = &model;
         if (!found) throw UsageError(format("--model: %s is none of 130m, 370m, 780m, 1.3b, 2.7b, codestral", in_quotes(name).c_str()));
-        shapes.push_back(arguments.tokens + "," + found->scan);
+        for (const std::string& tokens : arguments.tokens) shapes.push_back(tokens + "," + found->scan);
     }
     return shapes.empty() ? op.shapes : shapes;
 }
@@ -87,6 +87,7 @@ BenchReport run_job(Runner& runner, const Job& job, const BenchSettings& setting
     report.op = job.op->name;
     report.shape = job.shape;
     report.dtype = to_string(job.choices.dtype);
+    if (report.op == "linear") report.weights = job.choices.weights;
     for (const BenchTensor& tensor : job.problem.tensors)
         if (tensor.name == "state" || tensor.name == "final_states") report.state_dtype = to_string(tensor.dtype);
     return report;

@@ -25,8 +25,8 @@ struct RunArguments {
 };
 
 struct BenchArguments {
-    std::vector<std::string> ops, shapes, models, dtypes = {"f32"};
-    std::string tokens = "1x4096", state_dtype = "f32", device;
+    std::vector<std::string> ops, shapes, models, dtypes = {"f32"}, tokens = {"1x4096"};
+    std::string state_dtype = "f32", device;
     std::string variant = "auto", algorithm = "auto", access = "auto", chunk_size = "auto", json;
     std::string weights = "dense", segments = "0";
 };

@@ -44,7 +44,7 @@ void add_bench_options(CLI::App* bench, BenchArguments* arguments) {
     bench->add_option("--model", arguments->models, "Sizes of a model's layers")
         ->type_name("130m|370m|780m|1.3b|2.7b|codestral")
         ->allow_extra_args(false);
-    bench->add_option("--tokens", arguments->tokens, "For --model (default 1x4096)")->type_name("BATCHxSEQLEN");
+    bench->add_option("--tokens", arguments->tokens, "For --model (default 1x4096)")->type_name("BATCHxSEQLEN")->allow_extra_args(false);
     bench->add_option("--dtype", arguments->dtypes, "Type of inputs and outputs (default f32)")
         ->type_name("f32|f16|bf16")
         ->allow_extra_args(false);
