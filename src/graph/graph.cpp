@@ -124,6 +124,12 @@ View Graph::view(TensorId id) const {
     return view;
 }
 
+Result Graph::add_transients(const TensorDesc* descs, uint32_t count, View* views) {
+    for (uint32_t i = 0; i < count && status == Result::ok; ++i)
+        if (descs[i].rank != 0) views[i] = view(add_transient(this, descs[i]));
+    return status;
+}
+
 uint32_t vector_width(const Tensor& tensor, const View& view) {
     for (uint32_t width : {8u, 4u}) {
         bool fits = view.rank > 0 && view.stride[view.rank - 1] == 1 && view.offset % width == 0;

@@ -46,6 +46,8 @@ struct Graph {
     uint64_t max_view_bytes() const;
     bool has(TensorId id) const { return id < tensors.size(); }
     View view(TensorId id) const;
+    // Views of new transient tensors; none for a desc of rank 0.
+    Result add_transients(const TensorDesc* descs, uint32_t count, View* views);
     Result append(const Dispatch& dispatch);
 };
 

@@ -1,5 +1,6 @@
 #include "ops/check.h"
 
+#include <cmath>
 #include <cstdarg>
 #include <cstdio>
 
@@ -72,6 +73,21 @@ Result Checker::in_range(const char* name, uint64_t value, uint64_t most) const 
 
 Result Checker::is_variant(Variant variant) const {
     return uint32_t(variant) > uint32_t(Variant::coopmat) ? fail("variant is not one of Variant") : Result::ok;
+}
+
+Result Checker::are_dt_limits(float dt_min, float dt_max) const {
+    if (std::isnan(dt_min) || dt_min < 0) return fail("dt_min is %g, not >= 0", double(dt_min));
+    if (std::isnan(dt_max) || dt_max < dt_min) return fail("dt_max is %g, not >= dt_min", double(dt_max));
+    return std::isinf(dt_min) ? fail("dt_min is infinite") : Result::ok;
+}
+
+Result Checker::count_sequences(TensorId cu_seqlens, uint64_t batch, uint64_t* sequences) const {
+    if (Result r = exists("cu_seqlens", cu_seqlens, true, 1); r != Result::ok) return r;
+    const uint64_t entries = tensor(cu_seqlens).shape[0];
+    if (batch != 1) return fail("cu_seqlens needs batch 1, not %llu", llu(batch));
+    if (entries < 2) return fail("cu_seqlens has %llu entries and needs at least 2", llu(entries));
+    *sequences = entries - 1;
+    return in_range("the number of sequences in cu_seqlens", entries - 1, 1u << 24);
 }
 
 Result Checker::are_apart(const Expected* expected, size_t count) const {

@@ -42,6 +42,9 @@ public:
     Result matches(const Expected& expected) const;
     Result in_range(const char* name, uint64_t value, uint64_t most) const;
     Result is_variant(Variant variant) const;
+    Result are_dt_limits(float dt_min, float dt_max) const;
+    // Of offsets of packed sequences: that they are there, for batch 1, and how many sequences they part.
+    Result count_sequences(TensorId cu_seqlens, uint64_t batch, uint64_t* sequences) const;
 
     // `matches` for all of them, and that no output is another tensor of the operator: other workgroups still read it.
     template <size_t N>

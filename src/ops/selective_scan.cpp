@@ -223,12 +223,7 @@ private:
     Result add_transients() {
         TensorDesc transients[kTransientCount];
         describe_transients(extent_, transients);
-        for (uint32_t i = 0; i < kTransientCount; ++i) {
-            if (transients[i].rank == 0) continue;
-            transient_[i] = graph_.view(add_transient(&graph_, transients[i]));
-            if (graph_.status != Result::ok) return graph_.status;
-        }
-        return Result::ok;
+        return graph_.add_transients(transients, kTransientCount, transient_);
     }
 
     // Transients are as large as the largest slice; a smaller one uses the front of each.

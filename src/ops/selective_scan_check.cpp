@@ -1,7 +1,5 @@
 #include "ops/selective_scan_check.h"
 
-#include <cmath>
-
 #include "ops/check.h"
 
 namespace scandium {
@@ -49,20 +47,12 @@ Result check_packing(const Checker& check, const SelectiveScan& op, SelectiveSca
     if (op.seq_idx != kNoTensor && op.cu_seqlens != kNoTensor) return check.fail("seq_idx and cu_seqlens exclude each other");
     if (op.seq_idx != kNoTensor) out->packing = Packing::seq_idx;
     if (op.cu_seqlens == kNoTensor) return Result::ok;
-    if (Result r = check.exists("cu_seqlens", op.cu_seqlens, true, 1); r != Result::ok) return r;
-    const uint64_t entries = check.tensor(op.cu_seqlens).shape[0];
-    if (out->batch != 1) return check.fail("cu_seqlens needs batch 1, not %llu", llu(out->batch));
-    if (entries < 2) return check.fail("cu_seqlens has %llu entries and needs at least 2", llu(entries));
-    if (Result r = check.in_range("the number of sequences in cu_seqlens", entries - 1, 1u << 24); r != Result::ok) return r;
     out->packing = Packing::cu_seqlens;
-    out->sequences = entries - 1;
-    return Result::ok;
+    return check.count_sequences(op.cu_seqlens, out->batch, &out->sequences);
 }
 
 Result check_options(const Checker& check, const SelectiveScan& op, const SelectiveScanProblem& problem) {
-    if (std::isnan(op.dt_min) || op.dt_min < 0) return check.fail("dt_min is %g, not >= 0", double(op.dt_min));
-    if (std::isnan(op.dt_max) || op.dt_max < op.dt_min) return check.fail("dt_max is %g, not >= dt_min", double(op.dt_max));
-    if (std::isinf(op.dt_min)) return check.fail("dt_min is infinite");
+    if (Result r = check.are_dt_limits(op.dt_min, op.dt_max); r != Result::ok) return r;
     if (Result r = check.in_range("segments", op.segments, 1024); r != Result::ok) return r;
     if (op.segments > 1 && problem.packing != Packing::none)
         return check.fail("segments is %u, but packed sequences are not split", op.segments);

@@ -1,7 +1,5 @@
 #include "ops/selective_state_update_check.h"
 
-#include <cmath>
-
 #include "ops/check.h"
 
 namespace scandium {
@@ -39,9 +37,7 @@ Result read_sizes(const Checker& check, const SelectiveStateUpdate& op, UpdatePr
 }
 
 Result check_options(const Checker& check, const SelectiveStateUpdate& op) {
-    if (std::isnan(op.dt_min) || op.dt_min < 0) return check.fail("dt_min is %g, not >= 0", double(op.dt_min));
-    if (std::isnan(op.dt_max) || op.dt_max < op.dt_min) return check.fail("dt_max is %g, not >= dt_min", double(op.dt_max));
-    if (std::isinf(op.dt_min)) return check.fail("dt_min is infinite");
+    if (Result r = check.are_dt_limits(op.dt_min, op.dt_max); r != Result::ok) return r;
     return check.is_variant(op.variant);
 }
 

@@ -18,22 +18,6 @@ constexpr uint64_t kMostSets = 16;
 
 using Bytes = std::vector<std::byte>;
 
-double value_of(DType dtype, const std::byte* at) {
-    if (dtype == DType::f32) {
-        float value;
-        std::memcpy(&value, at, sizeof value);
-        return value;
-    }
-    if (dtype == DType::i32) {
-        int32_t value;
-        std::memcpy(&value, at, sizeof value);
-        return value;
-    }
-    uint16_t bits;
-    std::memcpy(&bits, at, sizeof bits);
-    return dtype == DType::f16 ? test::from_f16(bits) : test::from_bf16(bits);
-}
-
 // Random elements; long tensors repeat those of a pool.
 Bytes random_bytes(const BenchTensor& tensor, uint64_t seed) {
     test::Random random(seed);
@@ -75,7 +59,7 @@ public:
 private:
     double value(const std::string& name, Bytes Tensor::*bytes, uint64_t index) const {
         const Tensor& tensor = tensors.at(name);
-        return value_of(tensor.dtype, &(tensor.*bytes).at(index * size_of(tensor.dtype)));
+        return element(tensor.dtype, tensor.*bytes, index);
     }
 };
 

@@ -1,5 +1,7 @@
 #include "case.h"
 
+#include <limits>
+
 #include <cstdarg>
 #include <cstdio>
 
@@ -46,6 +48,12 @@ double Case::real(std::string_view key, double otherwise) const {
     if (text && !parse_number(*text, &value))
         fail("option %s is %s; it must be a number of at least 0", std::string(key).c_str(), in_quotes(*text).c_str());
     return value;
+}
+
+Case::Limits Case::dt_limits() const {
+    const double least = real("dt_min", 0), most = real("dt_max", std::numeric_limits<double>::infinity());
+    if (least > most) fail("option dt_min is %g, which is more than dt_max, %g", least, most);
+    return {static_cast<float>(least), static_cast<float>(most)};
 }
 
 uint64_t Case::integer(std::string_view key, uint64_t otherwise) const {

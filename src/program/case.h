@@ -22,6 +22,10 @@ public:
     double real(std::string_view key, double otherwise) const;         // not negative, not NaN
     uint64_t integer(std::string_view key, uint64_t otherwise) const;  // not negative
     DType dtype(std::string_view key, DType otherwise) const;          // f32, f16 or bf16
+    struct Limits {
+        float min, max;
+    };
+    Limits dt_limits() const;  // dt_min and dt_max, as far as the case has them
     // One of `allowed`.
     std::string choice(std::string_view key, std::initializer_list<const char*> allowed, const char* otherwise) const;
 

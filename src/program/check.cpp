@@ -15,9 +15,16 @@ double half_value(uint16_t bits) {
     return bits >> 15 ? -magnitude : magnitude;
 }
 
+}  // namespace
+
 double element(DType dtype, std::span<const std::byte> data, size_t index) {
     if (dtype == DType::f32) {
         float value;
+        std::memcpy(&value, &data[index * sizeof value], sizeof value);
+        return value;
+    }
+    if (dtype == DType::i32) {
+        int32_t value;
         std::memcpy(&value, &data[index * sizeof value], sizeof value);
         return value;
     }
@@ -25,8 +32,6 @@ double element(DType dtype, std::span<const std::byte> data, size_t index) {
     std::memcpy(&bits, &data[index * sizeof bits], sizeof bits);
     return dtype == DType::f16 ? half_value(bits) : std::bit_cast<float>(static_cast<uint32_t>(bits) << 16);
 }
-
-}  // namespace
 
 Comparison compare(DType dtype, std::span<const std::byte> output, DType expected_dtype, std::span<const std::byte> expected) {
     Comparison result;

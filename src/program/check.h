@@ -8,6 +8,9 @@
 
 namespace scandium::program {
 
+// Element `index` of packed data.
+double element(DType dtype, std::span<const std::byte> data, size_t index);
+
 struct Comparison {
     double error = 0;         // ||output - expected|| / ||expected||; NaN if the output is not finite
     uint64_t not_finite = 0;  // elements of the output that are NaN (as unwritten ones are) or infinite

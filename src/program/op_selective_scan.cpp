@@ -2,7 +2,6 @@
 #include "scandium/ops/selective_scan.h"
 
 #include <algorithm>
-#include <limits>
 
 #include "check.h"
 #include "files/text.h"
@@ -46,10 +45,9 @@ void read_inputs(Problem& problem) {
 SelectiveScan read_options(const Case& source, const Choices& choices) {
     SelectiveScan op;
     op.dt_softplus = source.flag("dt_softplus", false);
-    const double dt_min = source.real("dt_min", 0), dt_max = source.real("dt_max", std::numeric_limits<double>::infinity());
-    if (dt_min > dt_max) source.fail("option dt_min is %g, which is more than dt_max, %g", dt_min, dt_max);
-    op.dt_min = static_cast<float>(dt_min);
-    op.dt_max = static_cast<float>(dt_max);
+    const Case::Limits dt = source.dt_limits();
+    op.dt_min = dt.min;
+    op.dt_max = dt.max;
     op.segments = static_cast<uint32_t>(std::min<uint64_t>(source.integer("segments", 0), 1u << 31));
     op.variant = choices.variant;
     return op;

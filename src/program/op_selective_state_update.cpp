@@ -1,6 +1,5 @@
 // ops `ssd_step` and `selective_scan_step`: selective_state_update in Mamba-2's form and in Mamba-1's.
 #include <algorithm>
-#include <limits>
 
 #include "check.h"
 #include "files/text.h"
@@ -16,10 +15,9 @@ constexpr Problem::Types kF32 = {DType::f32};
 SelectiveStateUpdate read_options(const Case& source, const Choices& choices) {
     SelectiveStateUpdate op;
     op.dt_softplus = source.flag("dt_softplus", false);
-    const double dt_min = source.real("dt_min", 0), dt_max = source.real("dt_max", std::numeric_limits<double>::infinity());
-    if (dt_min > dt_max) source.fail("option dt_min is %g, which is more than dt_max, %g", dt_min, dt_max);
-    op.dt_min = static_cast<float>(dt_min);
-    op.dt_max = static_cast<float>(dt_max);
+    const Case::Limits dt = source.dt_limits();
+    op.dt_min = dt.min;
+    op.dt_max = dt.max;
     op.variant = choices.variant;
     return op;
 }

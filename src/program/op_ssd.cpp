@@ -1,6 +1,5 @@
 // op `ssd`: ssd_scan, the forward pass of Mamba-2's state space duality layer.
 #include <algorithm>
-#include <limits>
 
 #include "check.h"
 #include "files/text.h"
@@ -74,10 +73,9 @@ const char* read_packing(Problem& problem, SsdScan* op) {
 
 void read_options(const Case& source, const Choices& choices, SsdScan* op) {
     op->dt_softplus = source.flag("dt_softplus", false);
-    const double dt_min = source.real("dt_min", 0), dt_max = source.real("dt_max", std::numeric_limits<double>::infinity());
-    if (dt_min > dt_max) source.fail("option dt_min is %g, which is more than dt_max, %g", dt_min, dt_max);
-    op->dt_min = static_cast<float>(dt_min);
-    op->dt_max = static_cast<float>(dt_max);
+    const Case::Limits dt = source.dt_limits();
+    op->dt_min = dt.min;
+    op->dt_max = dt.max;
     const uint64_t chunk_size = source.integer("chunk_size", 64);
     if (chunk_size < 16 || chunk_size > 256 || chunk_size % 16 != 0)
         source.fail("option chunk_size is %llu; it must be a multiple of 16 from 16 to 256", static_cast<unsigned long long>(chunk_size));

@@ -4,20 +4,10 @@
 #include <memory>
 
 #include "support/guarded_memory.h"
+#include "support/owned.h"
 
 namespace scandium::test {
 namespace {
-
-template <auto Destroy>
-struct Destroyer {
-    template <class T>
-    void operator()(T* object) const {
-        Destroy(object);
-    }
-};
-using GraphPtr = std::unique_ptr<Graph, Destroyer<destroy_graph>>;
-using PlanPtr = std::unique_ptr<Plan, Destroyer<destroy_plan>>;
-using BindingsPtr = std::unique_ptr<Bindings, Destroyer<destroy_bindings>>;
 
 class Runner {
 public:

@@ -5,56 +5,14 @@
 #include <string>
 #include <vector>
 
-#include "graph/graph_state.h"
 #include "ops/selective_scan_choose.h"
 #include "shared/selective_scan.h"
+#include "unit/made_up_device.h"
 
 namespace scandium::test {
 namespace {
 
 using Catch::Matchers::ContainsSubstring;
-using Shape = std::vector<uint64_t>;
-
-Caps gpu_caps(uint32_t subgroup_size) {
-    Caps caps;
-    caps.device_type = VK_PHYSICAL_DEVICE_TYPE_DISCRETE_GPU;
-    caps.subgroup_size = caps.min_subgroup_size = caps.max_subgroup_size = subgroup_size;
-    caps.subgroup_arithmetic = caps.subgroup_shuffle = true;
-    caps.max_invocations = caps.max_workgroup_size_x = 1024;
-    caps.shared_memory = 49152;
-    caps.features.storage_buffer_16bit = caps.features.buffer_device_address = true;
-    caps.features.subgroup_size_control = caps.features.compute_full_subgroups = true;
-    return caps;
-}
-
-// A graph whose operator may be asked for once, and what it said.
-class Setup {
-public:
-    explicit Setup(const Caps& caps = Caps()) {
-        device_.caps = caps;
-        device_.diagnostics.user = &told;
-        device_.diagnostics.callback = [](void* user, Result, VkResult, const char* message) {
-            static_cast<std::vector<std::string>*>(user)->push_back(message);
-        };
-        REQUIRE(create_graph(&device_, MemoryAccess::automatic, &graph) == Result::ok);
-    }
-    ~Setup() { destroy_graph(graph); }
-
-    TensorId tensor(const char* name, const Shape& shape, DType dtype = DType::f32) {
-        TensorDesc desc;
-        desc.name = name;
-        desc.dtype = dtype;
-        desc.rank = uint32_t(shape.size());
-        for (size_t i = 0; i < shape.size(); ++i) desc.shape[i] = shape[i];
-        return add_tensor(graph, desc);
-    }
-
-    Graph* graph = nullptr;
-    std::vector<std::string> told;
-
-private:
-    Device device_;
-};
 
 struct Sizes {
     uint64_t batch = 2, channels = 8, seqlen = 40, groups = 2, dstate = 16;
