@@ -1,0 +1,123 @@
+// run() of scandium/context.h: repeats, bindings in turn, times.
+#include <catch2/catch_test_macros.hpp>
+#include <memory>
+#include <vector>
+
+#include "scandium/ops/elementwise.h"
+#include "support/owned.h"
+#include "support/test_device.h"
+
+namespace scandium::test {
+namespace {
+
+constexpr uint64_t kCount = 1000;
+constexpr float kUnwritten = -1;
+
+// y = y + b, with a y and a b for each bindings.
+class Sums {
+public:
+    Sums() : context_(TestDevice::get().context()) {
+        Graph* graph = nullptr;
+        REQUIRE(create_graph(context_device(context_), MemoryAccess::automatic, &graph) == Result::ok);
+        const GraphPtr owned(graph);
+        TensorDesc desc;
+        desc.dtype = DType::f32;
+        desc.rank = 1;
+        desc.shape[0] = kCount;
+        desc.name = "y";
+        y_ = add_tensor(graph, desc);
+        desc.name = "b";
+        b_ = add_tensor(graph, desc);
+        REQUIRE(add(graph, Add{y_, b_, y_}) == Result::ok);
+        Plan* plan = nullptr;
+        REQUIRE(create_plan(graph, PlanOptions(), &plan) == Result::ok);
+        plan_.reset(plan);
+    }
+    ~Sums() {
+        for (Buffer* buffer : buffers_) destroy_buffer(context_, buffer);
+    }
+
+    const Bindings* bind(float summand) {
+        const Binding tensors[] = {{y_, view(buffer(0))}, {b_, view(buffer(summand))}};
+        Bindings* created = nullptr;
+        REQUIRE(create_bindings(plan_.get(), tensors, BufferView(), &created) == Result::ok);
+        bindings_.emplace_back(created);
+        return created;
+    }
+
+    // The y of the bindings that were made as number `index`; all its elements are alike.
+    float sum(size_t index) const {
+        std::vector<float> values(kCount, kUnwritten);
+        REQUIRE(download(context_, buffers_[2 * index], 0, values.data(), kCount * sizeof(float)) == Result::ok);
+        CHECK(values == std::vector<float>(kCount, values[0]));
+        return values[0];
+    }
+
+    Context* context() const { return context_; }
+    const Plan* plan() const { return plan_.get(); }
+
+private:
+    Buffer* buffer(float value) {
+        Buffer* created = nullptr;
+        REQUIRE(create_buffer(context_, kCount * sizeof(float), &created) == Result::ok);
+        buffers_.push_back(created);
+        const std::vector<float> values(kCount, value);
+        REQUIRE(upload(context_, created, 0, values.data(), kCount * sizeof(float)) == Result::ok);
+        return created;
+    }
+
+    Context* context_;
+    TensorId y_ = kNoTensor, b_ = kNoTensor;
+    PlanPtr plan_;
+    std::vector<Buffer*> buffers_;
+    std::vector<BindingsPtr> bindings_;
+};
+
+TEST_CASE("run: repeats take the bindings in turn, each after the one before") {
+    Sums sums;
+    const Bindings* bindings[] = {sums.bind(1), sums.bind(10), sums.bind(100)};
+    RunOptions options;
+    options.repeat = 2;
+    REQUIRE(run(sums.context(), sums.plan(), bindings, options) == Result::ok);
+    CHECK(sums.sum(0) == 1);
+    CHECK(sums.sum(1) == 10);
+    CHECK(sums.sum(2) == 0);
+    options.repeat = 7;
+    REQUIRE(run(sums.context(), sums.plan(), bindings, options) == Result::ok);
+    CHECK(sums.sum(0) == 4);
+    CHECK(sums.sum(1) == 30);
+    CHECK(sums.sum(2) == 200);
+}
+
+TEST_CASE("run: the time of all repeats is more than that of the last one's dispatches, or negative without timestamps") {
+    Sums sums;
+    const Bindings* bindings = sums.bind(1);
+    double total_us = 0, stage_us = 0;
+    RunOptions options;
+    options.repeat = 20;
+    options.total_us = &total_us;
+    options.stage_us = &stage_us;
+    REQUIRE(run(sums.context(), sums.plan(), bindings, options) == Result::ok);
+    CHECK(sums.sum(0) == 20);
+    CHECK((total_us > 0) == (stage_us >= 0));
+    if (stage_us >= 0) CHECK(total_us >= stage_us);
+}
+
+TEST_CASE("run: bindings that are missing or another plan's are refused") {
+    Sums sums, others;
+    const Bindings* mine = sums.bind(1);
+    const Bindings* none = nullptr;
+    const Bindings* of_other = others.bind(1);
+    const Bindings* mixed[] = {mine, of_other};
+    TestDevice::get().take_messages();
+    CHECK(run(sums.context(), sums.plan(), Span<const Bindings*>()) == Result::invalid_argument);
+    CHECK(to_text(TestDevice::get().take_messages()).find("there are no bindings") != std::string::npos);
+    CHECK(run(sums.context(), sums.plan(), none) == Result::invalid_argument);
+    CHECK(to_text(TestDevice::get().take_messages()).find("bindings is null") != std::string::npos);
+    CHECK(run(sums.context(), sums.plan(), mixed) == Result::invalid_argument);
+    CHECK(to_text(TestDevice::get().take_messages()).find("of another plan") != std::string::npos);
+    CHECK(sums.sum(0) == 0);
+}
+
+}  // namespace
+}  // namespace scandium::test
