@@ -116,11 +116,10 @@ void main() {
     }
     barrier();  // segments and identity have been read; the first chunk's steps, and magnitudes, are complete
     finish_initial();
-    for (uint c = 0; c < chunks; ++c) {
-        if (c > 0) {
-            write_y(c - 1);
-            subgroup_barrier();  // y has been read from where x goes now: by lanes of this subgroup, see write_y
-        }
+    for (uint c = 0; c <= chunks; ++c) {
+        if (c > 0) write_y(c - 1);
+        if (c == chunks) break;
+        subgroup_barrier();  // y has been read from where x goes now: by lanes of this subgroup, see write_y
         if (c + 1 < chunks) prepare_steps(c + 1);
         update_scales(c);
         stage(c);
@@ -134,9 +133,6 @@ void main() {
         if (c + 1 < chunks) note_largest_x(c + 1);
         barrier();  // operands have been read; y and the next chunk's magnitudes are complete
     }
-    if (chunks > 0) {
-        write_y(chunks - 1);
-        barrier();  // y has been read from where the final state goes
-    }
+    barrier();  // y has been read from where the final state goes
     store_final();
 }
