@@ -19,9 +19,9 @@ struct SsdProblem {
     uint64_t sequences = 0;   // in a row, at most; 0: unknown
     uint32_t chunk_size = 0;  // 0: free
     bool has_states = false;  // the states at chunk boundaries are asked for
-    bool in_pieces = false;   // x, B and C can be read 16 bytes at a time
-    // What the fused form should have, for those who compare; 0: free. Split: bits of state, C B^T, x.
-    uint32_t fused_heads = 0, fused_row_tiles = 0, fused_split = 0;
+    bool has_initial = false;
+    bool in_pieces = false;  // x, B and C can be read 16 bytes at a time
+    FusedWish fused;
     SsdAlgorithm algorithm = SsdAlgorithm::automatic;
     Variant variant = Variant::automatic;
 };

@@ -8,6 +8,13 @@ namespace scandium {
 struct SsdProblem;
 struct ProductChoice;
 
+// What the fused form should be made of, for those who compare; 0: free.
+struct FusedWish {
+    uint32_t heads = 0, row_tiles = 0;
+    uint32_t split = 0;  // kSplit bits; kSplitNothing for none of them
+};
+enum : uint32_t { kSplitState = 1, kSplitCB = 2, kSplitX = 4, kSplitNothing = 8 };
+
 // A workgroup has `heads` heads and `rows` rows of headdim of each; a subgroup `row_tiles` tiles of rows.
 struct FusedChoice {
     const char* why_not = nullptr;  // the form cannot run; the rest then means nothing
