@@ -51,6 +51,7 @@ layout(constant_id = SPEC_FUSED_ROW_TILES) const uint ROW_TILES = 1;
 layout(constant_id = SPEC_FUSED_SPLIT_STATE) const bool SPLIT_STATE = false;
 layout(constant_id = SPEC_FUSED_SPLIT_CB) const bool SPLIT_CB = false;
 layout(constant_id = SPEC_FUSED_SPLIT_X) const bool SPLIT_X = false;
+layout(constant_id = SPEC_FUSED_UNROLL) const bool UNROLL = true;
 
 const uint SUBGROUPS_OF_HEAD = ROWS / MATRIX_M / ROW_TILES;
 

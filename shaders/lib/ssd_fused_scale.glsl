@@ -6,17 +6,16 @@
 
 #if COOPMAT_BF16
 
-const float STATE_SCALE = 1.0;
 void start_scales() {}
 void note_largest_x(uint c) {}
 void forget_largest_x(uint c) {}
 void note_largest_state(float magnitude) {}
-void start_bounds() {}
 void update_scales(uint c) {}
 float state_scale(uint h) { return 1.0; }
 float scale_of_state_in_y(uint h) { return 1.0; }
 float scale_of_cb(uint h) { return 1.0; }
 float scale_of_state_change() { return 1.0; }
+float unscale_of_my_cb() { return 1.0; }
 void load_largest(uint c) {}
 
 #else
@@ -80,6 +79,12 @@ float scale_of_state_change() {
     float scale = 1.0;
     [[unroll]] for (uint h = 0; h < HEADS; ++h)
         if (h == my_head()) scale = power_of_two(state_exponent[h] - state_exponent_before[h]);
+    return scale;
+}
+float unscale_of_my_cb() {
+    float scale = 1.0;
+    [[unroll]] for (uint h = 0; h < HEADS; ++h)
+        if (h == my_head()) scale = power_of_two(-cb_exponent[h]);
     return scale;
 }
 

@@ -12,6 +12,7 @@
 #define SPEC_FUSED_SPLIT_STATE (SPEC_OP + 27)  // multiply what rounding an operand lost as well: the state,
 #define SPEC_FUSED_SPLIT_CB (SPEC_OP + 28)     // C B^T with decay and step,
 #define SPEC_FUSED_SPLIT_X (SPEC_OP + 29)      // x with its weight
+#define SPEC_FUSED_UNROLL (SPEC_OP + 30)       // whether the loops over tiles are: a CPU's compiler takes minutes for it
 
 // What the pre-pass tells of a chunk beside C B^T, so that f16 operands stay in range.
 #define FUSED_LARGEST_CB 0

@@ -53,6 +53,7 @@ Dispatch ssd_fused_scan(const SsdSlice& slice, const SsdChoice& choice) {
     d.spec(SPEC_FUSED_SPLIT_STATE, uint32_t(fused.split_state));
     d.spec(SPEC_FUSED_SPLIT_CB, uint32_t(fused.split_cb));
     d.spec(SPEC_FUSED_SPLIT_X, uint32_t(fused.split_x));
+    d.spec(SPEC_FUSED_UNROLL, uint32_t(fused.unroll));
     d.argument(FUSED_X, slice.x, Access::read);
     d.argument(FUSED_DT, slice.dt, Access::read);
     d.argument(FUSED_A, slice.A, Access::read);

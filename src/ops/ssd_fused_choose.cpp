@@ -81,7 +81,8 @@ bool choose_tiles(const Caps& caps, const SsdProblem& problem, FusedChoice* c) {
 // its share of y. M is cheap to split, and with that random problems come to 2.3e-4 and 1.8e-3. A state of the caller's may
 // be all of y for a while.
 void choose_splits(const SsdProblem& problem, FusedChoice* c) {
-    const uint32_t split = problem.fused.split ? problem.fused.split : kSplitCB | (problem.has_initial ? kSplitState : 0);
+    const uint32_t free = problem.has_initial ? kSplitCB | kSplitState : kSplitCB;
+    const uint32_t split = problem.fused.split ? problem.fused.split : free;
     c->split_state = split & kSplitState;
     c->split_cb = split & kSplitCB;
     c->split_x = split & kSplitX;
@@ -103,6 +104,7 @@ const char* try_fused(const Caps& caps, const SsdProblem& problem, const Product
     c->cb_local_size = 4 * c->subgroup_size;
     c->cb_shared_memory = cb_shared_memory(*c, problem);
     choose_splits(problem, c);
+    c->unroll = caps.device_type != VK_PHYSICAL_DEVICE_TYPE_CPU;
     if (c->subgroup_size < 8) return "subgroups of fewer than 8 lanes";
     if (c->cb_shared_memory > caps.shared_memory || c->cb_shared_memory > kSharedBytes || !choose_tiles(caps, problem, c))
         return "a chunk exceeds shared memory or a workgroup";

@@ -13,7 +13,7 @@ struct FusedWish {
     uint32_t heads = 0, row_tiles = 0;
     uint32_t split = 0;  // kSplit bits; kSplitNothing for none of them
 };
-enum : uint32_t { kSplitState = 1, kSplitCB = 2, kSplitX = 4, kSplitNothing = 8 };
+inline constexpr uint32_t kSplitState = 1, kSplitCB = 2, kSplitX = 4, kSplitNothing = 8;
 
 // A workgroup has `heads` heads and `rows` rows of headdim of each; a subgroup `row_tiles` tiles of rows.
 struct FusedChoice {
@@ -25,6 +25,7 @@ struct FusedChoice {
     uint32_t rows = 0, heads = 1, row_tiles = 1;
     // What is multiplied a second time with what rounding took from it: the state, C B^T with decay and step, x with its weight.
     bool split_state = false, split_cb = false, split_x = false;
+    bool unroll = true;
     uint32_t local_size = 0, shared_memory = 0;        // of the scan
     uint32_t cb_local_size = 0, cb_shared_memory = 0;  // of the pre-pass
 };

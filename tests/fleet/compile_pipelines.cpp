@@ -158,6 +158,7 @@ struct Tester {
         const bool subgroups = compile(c, SsdAlgorithm::chunked, Variant::subgroup, access);
         if (!subgroups || &c == kCases) compile(c, SsdAlgorithm::chunked, Variant::scalar, access);
         if (c.io != DType::f32) compile(c, SsdAlgorithm::chunked, Variant::coopmat, access);
+        if (c.io != DType::f32 && c.packing == Packing::none) compile(c, SsdAlgorithm::fused, Variant::coopmat, access);
         compile(c, SsdAlgorithm::recurrent, Variant::subgroup, access);
         compile(c, SsdAlgorithm::recurrent, Variant::scalar, access);
     }

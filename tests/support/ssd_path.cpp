@@ -41,6 +41,9 @@ std::vector<SsdPath> device_paths() {
         for (Variant variant : {Variant::scalar, Variant::subgroup, Variant::coopmat})
             for (MemoryAccess access : {MemoryAccess::address, MemoryAccess::descriptor})
                 if (const SsdPath path{algorithm, variant, access}; missing(path).empty()) paths.push_back(path);
+    // Through descriptors on_path promises too little alignment for it.
+    const SsdPath fused{SsdAlgorithm::fused, Variant::coopmat, MemoryAccess::address};
+    if (missing(fused).empty()) paths.push_back(fused);
     return paths;
 }
 
