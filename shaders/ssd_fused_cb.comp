@@ -17,20 +17,15 @@ TENSOR(FUSED_CB_LARGEST, largest)
 
 #include "lib/ssd_fused.glsl"
 
-#if MEMORY_ADDRESS
-#define CB_WORDS Words(push.address[CB_argument]).v
-#define CB_FIRST 0
-#else
-#define CB_WORDS slots[CB_slot].v
-#define CB_FIRST push.first[CB_argument]
-#endif
-
 const uint PIECES = (DSTATE + MATRIX_K - 1) / MATRIX_K * MATRIX_K / 8;  // of a row
 const uint PITCH = PIECES | 1;
 const uint AT_C = 0, AT_B = Q * PITCH;
 const uint PIECES_OF_THREAD = (Q * PIECES + THREADS - 1) / THREADS;
 
+const uint PITCH_OUT = Q / 4 | 1;
+
 shared uvec4 operands[2 * Q * PITCH];
+shared uvec4 products[Q * PITCH_OUT];
 #if !COOPMAT_BF16
 shared uint largest_of[FUSED_LARGEST];  // bits: as integers, floats that are not negative keep their order
 
@@ -68,7 +63,7 @@ void stage(uint first_C, uint first_B, uint count) {
 #endif
 }
 
-void multiply(uint base) {
+void multiply() {
 #if !COOPMAT_BF16
     float most = 0.0;
 #endif
@@ -83,7 +78,7 @@ void multiply(uint base) {
             coopMatLoad(b, operands, AT_B + s * PITCH + n, PITCH, BY_COLUMN);
             sum = coopMatMulAdd(c, b, sum);
         }
-        coopMatStore(sum, CB_WORDS, CB_FIRST + base + t * Q + s, Q, BY_ROW);
+        coopMatStore(sum, products, t * PITCH_OUT + s / 4, PITCH_OUT, BY_ROW);
 #if !COOPMAT_BF16
         for (uint i = 0; i < sum.length(); ++i) most = max(most, abs(sum[i]));
 #endif
@@ -91,6 +86,11 @@ void multiply(uint base) {
 #if !COOPMAT_BF16
     note_largest(FUSED_LARGEST_CB, most);
 #endif
+}
+
+// What was left out above the diagonal goes along as it is.
+void write_products(uint base) {
+    for (uint i = thread_index(); i < Q * Q / 4; i += THREADS) QUAD32(CB, base + 4 * i) = products[i / (Q / 4) * PITCH_OUT + i % (Q / 4)];
 }
 
 void main() {
@@ -103,9 +103,10 @@ void main() {
 #endif
     stage(b * C_s0 + first * C_s1 + g * C_s2, b * B_s0 + first * B_s1 + g * B_s2, min(Q, tokens - first));
     barrier();  // the operands are complete
-    multiply(b * CB_s0 + c * CB_s1 + g * CB_s2);
+    multiply();
+    barrier();  // the products and largest_of are complete
+    write_products(b * CB_s0 + c * CB_s1 + g * CB_s2);
 #if !COOPMAT_BF16
-    barrier();  // largest_of is complete
     if (thread_index() < FUSED_LARGEST)
         largest_store(b * largest_s0 + c * largest_s1 + g * largest_s2 + thread_index(), uintBitsToFloat(largest_of[thread_index()]));
 #endif

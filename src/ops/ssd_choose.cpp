@@ -196,9 +196,10 @@ Result choose_ssd_scan(const Caps& caps, const Diagnostics& diagnostics, const S
         out->algorithm = SsdAlgorithm::chunked;
         say(out->reason, "chunked: asked for by the caller");
     } else if (problem.algorithm == SsdAlgorithm::fused) {
-        if (out->fused.why_not) return diagnostics.fail(Result::unsupported, "ssd_scan: algorithm fused: %s%s%s", out->fused.why_not,
-                                                        out->product.variant == Variant::coopmat ? "" : "; ",
-                                                        out->product.variant == Variant::coopmat ? "" : out->product.reason);
+        if (out->fused.why_not)
+            return diagnostics.fail(Result::unsupported, "ssd_scan: algorithm fused: %s%s%s", out->fused.why_not,
+                                    out->product.variant == Variant::coopmat ? "" : "; ",
+                                    out->product.variant == Variant::coopmat ? "" : out->product.reason);
         out->algorithm = SsdAlgorithm::fused;
         say(out->reason, "fused: asked for by the caller");
     } else if (problem.algorithm == SsdAlgorithm::recurrent) {

@@ -14,6 +14,7 @@ Dispatch fused_dispatch(Kernel kernel, const char* name, const SsdSlice& slice, 
     d.flavour = fused.flavour;
     d.subgroup_size = fused.required_subgroup_size;
     d.full_subgroups = true;
+    d.keeps_types = true;  // x, B and C are read as operands
     d.spec(SPEC_MATRIX_M, fused.shape.m);
     d.spec(SPEC_MATRIX_N, fused.shape.n);
     d.spec(SPEC_MATRIX_K, fused.shape.k);

@@ -31,7 +31,7 @@ uint32_t scan_shared_memory(const FusedChoice& c, const SsdProblem& problem) {
 
 uint32_t cb_shared_memory(const FusedChoice& c, const SsdProblem& problem) {
     const uint32_t pitch = odd_from(round_up(problem.dstate, c.shape.k) / 8);
-    return 16 * 2 * FUSED_CHUNK * pitch + 4 * FUSED_LARGEST;
+    return 16 * FUSED_CHUNK * (2 * pitch + odd_from(FUSED_CHUNK / 4)) + 4 * FUSED_LARGEST;
 }
 
 // The largest shape that tiles a chunk, and whose accumulators, packed in pairs, are whole operands.

@@ -135,7 +135,8 @@ private:
             out[kStates] = {"chunk_states", op_.chunk_states_dtype, 5, {extent.batch, chunks, extent.heads, p, n}, {}};
         }
         if (chunked_ || fused_) out[kCB] = {"CB", DType::f32, 5, {extent.batch, chunks, groups, q, q}, {}};
-        if (fused_ && problem_.x == DType::f16) out[kLargest] = {"largest", DType::f32, 4, {extent.batch, chunks, groups, FUSED_LARGEST}, {}};
+        if (fused_ && problem_.x == DType::f16)
+            out[kLargest] = {"largest", DType::f32, 4, {extent.batch, chunks, groups, FUSED_LARGEST}, {}};
         if (extent.tokens < problem_.seqlen) out[kCarry] = {"carry", DType::f32, 4, {extent.batch, extent.heads, p, n}, {}};
     }
 
