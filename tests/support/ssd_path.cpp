@@ -44,6 +44,9 @@ std::vector<SsdPath> device_paths() {
                     const bool again = !paths.empty() && paths.back().algorithm == algorithm && paths.back().variant == variant;
                     if (!again || !few_paths_wanted()) paths.push_back(path);
                 }
+    // Through descriptors on_path promises too little alignment for it.
+    const SsdPath fused{SsdAlgorithm::fused, Variant::coopmat, MemoryAccess::address};
+    if (missing(fused).empty()) paths.push_back(fused);
     return paths;
 }
 
@@ -76,7 +79,8 @@ std::vector<SsdPath> main_paths_and_matrices(DType io) {
 std::vector<SsdPath> variant_paths() {
     std::vector<SsdPath> paths;
     for (const SsdPath& path : device_paths())
-        if (paths.empty() || paths.back().algorithm != path.algorithm || paths.back().variant != path.variant)
+        if (path.algorithm != SsdAlgorithm::fused &&
+            (paths.empty() || paths.back().algorithm != path.algorithm || paths.back().variant != path.variant))
             paths.push_back({path.algorithm, path.variant, MemoryAccess::automatic});
     return paths;
 }
