@@ -133,8 +133,8 @@ void load_channel(Place at) {
     [[unroll]] for (uint j = 0; j < COLUMNS; ++j) {
         const uint n = min(column(at, j), DSTATE - 1);
         const bool within = column(at, j) < DSTATE;
-        // exp2 of a step times this never grows.
-        rates[j] = within ? min(A_load(at.channel * A_s0 + n * A_s1), 0.0) * 1.4426950408889634 : 0.0;
+        const float a = within ? A_load(at.channel * A_s0 + n * A_s1) : 0.0;
+        rates[j] = nan_of(a, min(a, 0.0)) * 1.4426950408889634;  // exp2 of a step times this never grows
         if (B_FIXED) fixed_B[j] = within ? B_load(at.channel * B_s0 + n * B_s1) : 0.0;
         if (C_FIXED && RUNS_Y) fixed_C[j] = within ? C_load(at.channel * C_s0 + n * C_s1) : 0.0;
     }

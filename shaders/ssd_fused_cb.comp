@@ -56,8 +56,10 @@ void stage(uint first_C, uint first_B, uint count) {
 #if !COOPMAT_BF16
     float most = 0.0;
     [[unroll]] for (uint k = 0; k < PIECES_OF_THREAD; ++k) {
-        const float v[8] = unpack_piece(b[k]);
-        [[unroll]] for (uint i = 0; i < 8; ++i) most = max(most, abs(v[i]));
+        [[unroll]] for (uint i = 0; i < 4; ++i) {
+            const f16vec2 both = finite_magnitudes(b[k][i]);
+            most = max(most, float(max(both.x, both.y)));
+        }
     }
     note_largest(FUSED_LARGEST_B, most);
 #endif
@@ -80,7 +82,7 @@ void multiply() {
         }
         coopMatStore(sum, products, t * PITCH_OUT + s / 4, PITCH_OUT, BY_ROW);
 #if !COOPMAT_BF16
-        for (uint i = 0; i < sum.length(); ++i) most = max(most, abs(sum[i]));
+        for (uint i = 0; i < sum.length(); ++i) most = max(most, finite_magnitude(sum[i]));
 #endif
     }
 #if !COOPMAT_BF16

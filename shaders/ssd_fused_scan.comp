@@ -57,14 +57,14 @@ const uint SUBGROUPS_OF_HEAD = ROWS / MATRIX_M / ROW_TILES;
 
 // ---- shared memory, in pieces -------------------------------------------------------------------
 
-// A row for each token: C and then B. Of C, tiles 2i and 2i + 1 lie interleaved, element by element: see state_operands.
-const uint PITCH_CB = COLUMNS / 4 | 1;
-const uint AT_C = 0, AT_B = COLUMNS / 8;
+// A row for each token: of C, and when that has been read, of B. So two workgroups fit where only one would, and one computes
+// while the other waits. Of C, tiles 2i and 2i + 1 lie interleaved, element by element: see store_pair.
+const uint PITCH_BC = COLUMNS / 8 | 1;
 // A row for each head and token, in which each tile of rows p has a segment of its own: x, then x w, then (SPLIT_X) what
 // rounding x w lost. A subgroup that has read its segments uses them for the state as an operand, and leaves y there in f32.
 const uint SEGMENT = (SPLIT_X ? 3 : 2) * MATRIX_M / 8;
 const uint PITCH_X = ROWS / MATRIX_M * SEGMENT | 1;
-const uint AT_X = Q * PITCH_CB;
+const uint AT_X = Q * PITCH_BC;
 const uint OF_X = 0, OF_WEIGHTED = MATRIX_M / 8, OF_REST = MATRIX_M / 4;  // within a segment
 // A row for each head and token t: M, then (SPLIT_CB) what rounding it lost. Before the first chunk, the identity.
 const uint PITCH_M = (SPLIT_CB ? Q / 4 : Q / 8) | 1;
@@ -76,7 +76,6 @@ shared uvec4 memory[AT_M + HEADS * Q * PITCH_M];
 shared vec4 sum_of[2][HEADS * Q / 4];      // cs, times log2 e
 shared vec4 step_of[2][HEADS * Q / 4];
 shared float weight_of[2][HEADS * Q];
-shared float total_weight[2][HEADS], largest_step[2][HEADS];
 shared float factor_of[HEADS * Q];         // what the state's part of y is multiplied with
 
 MATRIX_SUM state[ROW_TILES][COLUMNS / MATRIX_N];
@@ -88,6 +87,8 @@ uint first_head() { return gl_WorkGroupID.y * HEADS; }
 uint first_row() { return gl_WorkGroupID.x * ROWS; }
 uint my_head() { return gl_SubgroupID / SUBGROUPS_OF_HEAD; }  // in the workgroup
 uint my_tile() { return gl_SubgroupID % SUBGROUPS_OF_HEAD * ROW_TILES; }
+// The head whose steps this subgroup computes, if there is such a head.
+uint step_head() { return gl_NumSubgroups - 1 - gl_SubgroupID; }
 // With an odd number of heads the last workgroup has one too many: it computes the last again and stores nothing of it.
 bool is_head(uint h) { return first_head() + h < push.header[HEADER_HEADS]; }
 uint tensor_head(uint h) { return min(first_head() + h, push.header[HEADER_HEADS] - 1); }
@@ -113,6 +114,7 @@ void main() {
         prepare_steps(0);
         load_steps(1);
         load_chunk(0);
+        load_B(0);
         note_largest_x(0);
     }
     barrier();  // segments and identity have been read; the first chunk's steps, and magnitudes, are complete
@@ -128,9 +130,14 @@ void main() {
             load_steps(c + 2);
             load_chunk(c + 1);
         }
-        barrier();  // the chunk's operands and the next one's steps are complete
+        barrier();  // the chunk's operands but B and the next one's steps are complete
         forget_largest_x(c);
         multiply(c);
+        barrier();  // C has been read
+        stage_B();
+        if (c + 1 < chunks) load_B(c + 1);
+        barrier();  // B is complete
+        advance(c);
         if (c + 1 < chunks) note_largest_x(c + 1);
         barrier();  // operands have been read; y and the next chunk's magnitudes are complete
     }

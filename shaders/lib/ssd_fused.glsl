@@ -68,6 +68,17 @@ uint pack_results(float first, float second) { return packFloat2x16(f16vec2(firs
 
 float leading_part(float v) { return uintBitsToFloat(floatBitsToUint(v) & 0xffffe000u); }
 
+// What bounds are made of: |v|, or 0 for an infinity or NaN, which says nothing of the values beside it.
+float finite_magnitude(float v) {
+    const uint bits = floatBitsToUint(v) & 0x7fffffffu;
+    return bits < 0x7f800000u ? uintBitsToFloat(bits) : 0.0;
+}
+// The same for the two operands of a word.
+f16vec2 finite_magnitudes(uint word) {
+    const uint bits = word & 0x7fff7fffu;
+    return unpackFloat2x16(((bits & 0xffffu) < 0x7c00u ? bits & 0xffffu : 0u) | (bits < 0x7c000000u ? bits & 0xffff0000u : 0u));
+}
+
 #endif
 
 // What is left of a value by the bits that its operand kept; see leading_part.

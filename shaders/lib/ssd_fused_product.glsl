@@ -42,7 +42,7 @@ void store_pair(uint m, uint pair, uint place, bool rest) {
 
 void add_state_tile(MATRIX_A s[ROW_TILES], uint n, uint t) {
     MATRIX_B c;
-    coopMatLoad(c, memory, t * MATRIX_N * PITCH_CB + AT_C + n / 8, PITCH_CB, BY_COLUMN);
+    coopMatLoad(c, memory, t * MATRIX_N * PITCH_BC + n / 8, PITCH_BC, BY_COLUMN);
     [[unroll]] for (uint m = 0; m < ROW_TILES; ++m) sums[m][t] = coopMatMulAdd(s[m], c, sums[m][t]);
 }
 
@@ -136,7 +136,7 @@ void finish_sums(uint t) {
 
 void add_to_state(uint n, uint k) {
     MATRIX_B b;
-    coopMatLoad(b, memory, k * MATRIX_K * PITCH_CB + AT_B + n * MATRIX_N / 8, PITCH_CB, BY_ROW);
+    coopMatLoad(b, memory, k * MATRIX_K * PITCH_BC + n * MATRIX_N / 8, PITCH_BC, BY_ROW);
     [[unroll]] for (uint m = 0; m < ROW_TILES; ++m) {
         state[m][n] = coopMatMulAdd(weighted[m][k], b, state[m][n]);
         if (SPLIT_X) state[m][n] = coopMatMulAdd(weighted_rest[m][k], b, state[m][n]);
@@ -157,13 +157,18 @@ void store_sums(uint t) {
         coopMatStore(sums[m][t], memory, my_segments(t * MATRIX_N) + m * SEGMENT, PITCH_X, BY_COLUMN);
 }
 
+// y of the chunk, which goes to the subgroup's segments.
 void multiply(uint c) {
     FOR(k, 0, DEPTHS, load_x(k))
     FOR(t, 0, TOKEN_TILES, clear_sums(t))
     FOR(step, 0, (PAIRS + PAIRS_AT_ONCE - 1) / PAIRS_AT_ONCE, add_state(step))
     FOR(t, 0, TOKEN_TILES, finish_sums(t))
-    const float keep = exp2(min(sum_of[c % 2][(my_head() + 1) * Q / 4 - 1].w, 0.0)) * scale_of_state_change();
-    FOR(n, 0, COLUMNS / MATRIX_N, advance_state(n, keep))
     subgroup_barrier();  // the last pairs have been read from the segments, which y takes now
     FOR(t, 0, TOKEN_TILES, store_sums(t))
+}
+
+// The state after the chunk.
+void advance(uint c) {
+    const float keep = exp2(min(sum_of[c % 2][(my_head() + 1) * Q / 4 - 1].w, 0.0)) * scale_of_state_change();
+    FOR(n, 0, COLUMNS / MATRIX_N, advance_state(n, keep))
 }

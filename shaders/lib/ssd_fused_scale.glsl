@@ -8,7 +8,9 @@
 
 void start_scales() {}
 void note_largest_x(uint c) {}
+float magnitude_for_bounds(float v) { return 0.0; }
 void forget_largest_x(uint c) {}
+void note_steps(uint c, float most, float total) {}
 void note_largest_state(float magnitude) {}
 void update_scales(uint c) {}
 float state_scale(uint h) { return 1.0; }
@@ -22,6 +24,7 @@ void load_largest(uint c) {}
 
 shared uint largest_x[2][HEADS];  // of a chunk; bits, which order like the floats
 shared uint largest_state[HEADS];
+shared float total_weight[2][HEADS], largest_step[2][HEADS];
 
 float bound[HEADS];                                 // of the state's elements, unscaled
 int state_exponent[HEADS], state_exponent_before[HEADS], cb_exponent[HEADS];
@@ -30,7 +33,13 @@ float next_largest[FUSED_LARGEST];                  // from the pre-pass, of the
 float power_of_two(int exponent) { return uintBitsToFloat(uint(exponent + 127) << 23); }
 
 // The power of two that takes a bound to between 2^14 and 2^15. Held within limits that leave f32 room on both sides.
-int exponent_for(float magnitude) { return clamp(14 - (int(floatBitsToUint(magnitude) >> 23) - 127), -40, 40); }
+// A bound that is an infinity or NaN bounds nothing: 1 then.
+int exponent_for(float magnitude) {
+    const uint bits = floatBitsToUint(magnitude);
+    return bits < 0x7f800000u ? clamp(14 - (int(bits >> 23) - 127), -40, 40) : 0;
+}
+
+float magnitude_for_bounds(float v) { return finite_magnitude(v); }
 
 void start_scales() {
     if (thread_index() >= HEADS) return;
@@ -45,6 +54,14 @@ void load_largest(uint c) {
 
 void forget_largest_x(uint c) {
     if (thread_index() < HEADS) largest_x[c % 2][thread_index()] = 0;
+}
+
+// By the subgroup that computes a head's steps.
+void note_steps(uint c, float most, float total) {
+    const float most_of_all = subgroupMax(finite_magnitude(most)), total_of_all = subgroupAdd(finite_magnitude(total));
+    if (gl_SubgroupInvocationID != 0) return;
+    largest_step[c % 2][step_head()] = most_of_all;
+    total_weight[c % 2][step_head()] = total_of_all;
 }
 
 void note_largest_state(float magnitude) {

@@ -13,7 +13,6 @@ const uint LAST_LANE = (Q < SUBGROUP_SIZE ? Q : SUBGROUP_SIZE) - 1;
 
 float next_step[STEPS_OF_LANE], step_A, step_bias;
 
-uint step_head() { return gl_NumSubgroups - 1 - gl_SubgroupID; }
 bool has_steps() { return step_head() < HEADS; }
 
 void load_constants() {
@@ -40,7 +39,7 @@ void prepare_steps(uint c) {
     float steps[STEPS_OF_LANE], sums[STEPS_OF_LANE], carry = 0.0, most = 0.0, total = 0.0;
     [[unroll]] for (uint k = 0; k < STEPS_OF_LANE; ++k) {
         const uint i = k * SUBGROUP_SIZE + gl_SubgroupInvocationID;
-        steps[k] = i < Q && c * Q + i < push.header[HEADER_TOKENS] ? step_size(next_step[k], step_bias) : 0.0;
+        steps[k] = i < Q && c * Q + i < push.header[HEADER_TOKENS] ? step_size(next_step[k], step_bias, step_A) : 0.0;
         sums[k] = subgroupInclusiveAdd(steps[k] * step_A) + carry;
         carry = subgroupShuffle(sums[k], LAST_LANE);
         most = max(most, steps[k]);
@@ -54,12 +53,7 @@ void prepare_steps(uint c) {
         step_of[c % 2][(row + i) / 4][i % 4] = steps[k];
         weight_of[c % 2][row + i] = weight;
     }
-    most = subgroupMax(most);
-    total = subgroupAdd(total);
-    if (gl_SubgroupInvocationID == 0) {
-        largest_step[c % 2][step_head()] = most;
-        total_weight[c % 2][step_head()] = total;
-    }
+    note_steps(c, most, total);
 }
 
 // ---- x ----------------------------------------------------------------------------------------------
@@ -84,7 +78,7 @@ void note_largest_x(uint c) {
     float most = 0.0;
     [[unroll]] for (uint k = 0; k < X_PIECES; ++k) {
         f16vec2 both = f16vec2(0.0);
-        [[unroll]] for (uint i = 0; i < 4; ++i) both = max(both, abs(unpackFloat2x16(next_x[k][i])));
+        [[unroll]] for (uint i = 0; i < 4; ++i) both = max(both, finite_magnitudes(next_x[k][i]));
         most = max(most, float(max(both.x, both.y)));
     }
     [[unroll]] for (uint h = 0; h < HEADS; ++h) {
@@ -149,14 +143,19 @@ uint bc_column() { return bc_unit() / (MATRIX_N / 8) * 2 * MATRIX_N + bc_unit() 
 bool has_bc(uint k) { return (BC_LANES == BC_UNITS || bc_unit() < BC_UNITS) && (Q % BC_STEP == 0 || bc_token(k) < Q); }
 bool is_inside_bc(uint i) { return DSTATE == COLUMNS || bc_column() + i * MATRIX_N < DSTATE; }
 
-void stage_bc() {
+void stage_B() {
     [[unroll]] for (uint k = 0; k < BC_PIECES; ++k) {
         if (!has_bc(k)) continue;
-        const uint row = bc_token(k) * PITCH_CB;
-        [[unroll]] for (uint i = 0; i < 2; ++i) memory[row + AT_B + (bc_column() + i * MATRIX_N) / 8] = next_B[k][i];
+        [[unroll]] for (uint i = 0; i < 2; ++i) memory[bc_token(k) * PITCH_BC + (bc_column() + i * MATRIX_N) / 8] = next_B[k][i];
+    }
+}
+
+void stage_C() {
+    [[unroll]] for (uint k = 0; k < BC_PIECES; ++k) {
+        if (!has_bc(k)) continue;
         const uvec4 first = next_C[k][0], second = next_C[k][1];
         const uvec4 even = (first & 0xffffu) | second << 16, odd = first >> 16 | (second & 0xffff0000u);
-        const uint at = row + AT_C + bc_unit() / (MATRIX_N / 8) * (2 * MATRIX_N / 8) + bc_unit() % (MATRIX_N / 8) * 2;
+        const uint at = bc_token(k) * PITCH_BC + bc_unit() / (MATRIX_N / 8) * (2 * MATRIX_N / 8) + bc_unit() % (MATRIX_N / 8) * 2;
         memory[at] = uvec4(even.x, odd.x, even.y, odd.y);
         memory[at + 1] = uvec4(even.z, odd.z, even.w, odd.w);
     }
@@ -215,10 +214,8 @@ void start_loads() {
 void load_pieces(bool all, uint valid) {
     [[unroll]] for (uint k = 0; k < BC_PIECES; ++k)
         [[unroll]] for (uint i = 0; i < 2; ++i) {
-            next_B[k][i] = next_C[k][i] = uvec4(0);
-            if (!has_bc(k) || !is_inside_bc(i) || !(all || bc_token(k) < valid)) continue;
-            next_B[k][i] = B_piece(k * BC_STEP * B_s1 + i * MATRIX_N);
-            next_C[k][i] = C_piece(k * BC_STEP * C_s1 + i * MATRIX_N);
+            next_C[k][i] = uvec4(0);
+            if (has_bc(k) && is_inside_bc(i) && (all || bc_token(k) < valid)) next_C[k][i] = C_piece(k * BC_STEP * C_s1 + i * MATRIX_N);
         }
     [[unroll]] for (uint k = 0; k < X_PIECES; ++k) {
         next_x[k] = uvec4(0);
@@ -226,7 +223,23 @@ void load_pieces(bool all, uint valid) {
     }
 }
 
-// Chunks in turn.
+void load_pieces_of_B(bool all, uint valid) {
+    [[unroll]] for (uint k = 0; k < BC_PIECES; ++k)
+        [[unroll]] for (uint i = 0; i < 2; ++i) {
+            next_B[k][i] = uvec4(0);
+            if (has_bc(k) && is_inside_bc(i) && (all || bc_token(k) < valid)) next_B[k][i] = B_piece(k * BC_STEP * B_s1 + i * MATRIX_N);
+        }
+}
+
+// Chunks in turn; B apart, whose registers are free later.
+void load_B(uint c) {
+    const uint left = push.header[HEADER_TOKENS] - c * Q;
+    if (left >= Q)
+        load_pieces_of_B(true, Q);
+    else
+        load_pieces_of_B(false, left);
+    B_advance(Q * B_s1);
+}
 void load_chunk(uint c) {
     const uint left = push.header[HEADER_TOKENS] - c * Q;
     if (left >= Q)
@@ -236,13 +249,12 @@ void load_chunk(uint c) {
     load_cb(c);
     load_largest(c);
     x_advance(Q * x_s1);
-    B_advance(Q * B_s1);
     C_advance(Q * C_s1);
 }
 
 void stage(uint c) {
     stage_x(c);
-    stage_bc();
+    stage_C();
     stage_m(c);
     [[unroll]] for (uint h = 0; h < HEADS; ++h)
         for (uint t = thread_index(); t < Q; t += THREADS)

@@ -40,7 +40,7 @@ void load_initial() {
                 float v = 0.0;
                 if (is_in_state(m, n, e))
                     v = initial_states_load(base + (first_row() + tile_row(m, e)) * initial_states_s2 + tile_column(n, e) * initial_states_s3);
-                most = max(most, abs(v));
+                most = max(most, magnitude_for_bounds(v));
                 set_word(e, v);
             }
             subgroup_barrier();  // the tile is complete

@@ -20,10 +20,10 @@ uint32_t columns_of(const FusedChoice& c, const SsdProblem& problem) { return ro
 // The bytes that ssd_fused_scan.comp declares; the names are its own.
 uint32_t scan_shared_memory(const FusedChoice& c, const SsdProblem& problem) {
     constexpr uint32_t q = FUSED_CHUNK;
-    const uint32_t pitch_cb = odd_from(columns_of(c, problem) / 4);
+    const uint32_t pitch_bc = odd_from(columns_of(c, problem) / 8);
     const uint32_t segment = (c.split_x ? 3 : 2) * c.shape.m / 8, pitch_x = odd_from(c.rows / c.shape.m * segment);
     const uint32_t pitch_m = odd_from(c.split_cb ? q / 4 : q / 8);
-    const uint32_t pieces = q * pitch_cb + c.heads * q * (pitch_x + pitch_m);
+    const uint32_t pieces = q * pitch_bc + c.heads * q * (pitch_x + pitch_m);
     // Of a token: sum_of, step_of and weight_of twice, factor_of; of a head: total_weight, largest_step and largest_x twice,
     // largest_state.
     return 16 * pieces + 4 * c.heads * (7 * q + 7);

@@ -98,6 +98,50 @@ TEST_CASE("selective_scan: offsets of sequences that leave the tensor or fall st
     run_ok(c, in);
 }
 
+TEST_CASE("selective_scan: a NaN stays in its own channel and batch row, and is not lost") {
+    SelectiveCase c;
+    c.path = GENERATE(from_range(variant_paths()));
+    c.shape = {2, 6, 40, 1, 16};
+    c.D = c.z = c.dt_bias = c.initial_states = true;
+    c.segments = 1;
+    constexpr uint64_t kRow = 1, kChannel = 3, kToken = 20;
+    const uint64_t at = (kRow * 6 + kChannel) * 40 + kToken;
+    struct Spoiler {
+        const char* tensor;
+        std::vector<double> SelectiveInputs::*values;
+        uint64_t index, from;
+        bool one_token, both_rows;
+    };
+    const Spoiler spoilers[] = {
+        {"x", &SelectiveInputs::x, at, kToken, false, false},
+        {"z", &SelectiveInputs::z, at, kToken, true, false},
+        {"dt", &SelectiveInputs::dt, at, kToken, false, false},
+        {"A", &SelectiveInputs::A, kChannel * 16 + 7, 0, false, true},
+        {"D", &SelectiveInputs::D, kChannel, 0, false, true},
+        {"initial_states", &SelectiveInputs::initial_states, (kRow * 6 + kChannel) * 16 + 7, 0, false, false},
+    };
+    const SelectiveInputs in = make_inputs(c);
+    const OpRun clean = run_ok(c, in);
+    for (const Spoiler& s : spoilers) {
+        SelectiveInputs changed = in;
+        (changed.*s.values)[s.index] = std::numeric_limits<double>::quiet_NaN();
+        const OpRun spoilt = run_ok(c, changed);
+        const std::vector<float>&before = clean.out.at("y"), &after = spoilt.out.at("y");
+        size_t strayed = 0, lost = 0;
+        for (uint64_t i = 0; i < before.size(); ++i) {
+            const uint64_t token = i % 40, channel = i / 40 % 6, row = i / 40 / 6;
+            const bool reached = channel == kChannel && (row == kRow || s.both_rows) && (s.one_token ? token == kToken : token >= s.from);
+            if (reached)
+                lost += !std::isnan(after[i]);
+            else
+                strayed += std::memcmp(&before[i], &after[i], sizeof(float)) != 0;
+        }
+        INFO("in " << s.tensor << ", " << c.text());
+        CHECK(strayed == 0);
+        CHECK(lost == 0);
+    }
+}
+
 TEST_CASE("selective_scan: an infinite state is forgotten where a sequence starts") {
     SelectiveCase c;
     c.path = GENERATE(from_range(variant_paths()));

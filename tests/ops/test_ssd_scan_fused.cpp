@@ -3,6 +3,8 @@
 #include <catch2/generators/catch_generators.hpp>
 #include <catch2/matchers/catch_matchers_string.hpp>
 #include <cmath>
+#include <cstring>
+#include <limits>
 
 #include "support/compare.h"
 #include "support/random.h"
@@ -92,6 +94,74 @@ TEST_CASE("fused: magnitudes beyond f16") {
         in.A = {-16, -0.001};
     }
     check_outputs(c, run_ok(c, in), expected(c, in));
+}
+
+// ---- infinities and NaN -------------------------------------------------------------------------------------------
+
+// A value is spoilt at a token of one head of one batch row, in the second chunk. What it reaches of y: of the heads from kHead on,
+// tokens from `from` on, all elements or only kElement.
+constexpr uint64_t kRow = 1, kToken = 40, kChunk = 32, kHead = 2, kElement = 5;
+
+struct Spoiler {
+    const char* tensor;
+    std::vector<double> SsdInputs::*values;
+    uint64_t index, heads, from;
+    bool one_token = false, one_element = false, both_rows = false;
+};
+
+std::vector<Spoiler> spoilers() {
+    const uint64_t at = kRow * 70 + kToken;
+    return {
+        {"x", &SsdInputs::x, (at * 4 + kHead) * 16 + kElement, 1, kChunk, false, true},
+        {"z", &SsdInputs::z, (at * 4 + kHead) * 16 + kElement, 1, kToken, true, true},
+        {"B", &SsdInputs::B, (at * 2 + kHead / 2) * 32 + 7, 2, kToken},
+        {"C", &SsdInputs::C, (at * 2 + kHead / 2) * 32 + 7, 2, kToken, true},
+        {"initial_states", &SsdInputs::initial_states, ((kRow * 4 + kHead) * 16 + kElement) * 32 + 7, 1, 0, false, true},
+        {"dt", &SsdInputs::dt, at * 4 + kHead, 1, kToken},
+        {"A", &SsdInputs::A, kHead, 1, 0, false, false, true},
+    };
+}
+
+// Other heads keep their bits; beside it in its own, where f16 may get another scale, values are as good as before.
+void check_spoilt(const SsdRun& clean, const SsdRun& spoilt, const Spoiler& s, bool must_be_nan, double tolerance) {
+    std::vector<float> beside, wanted;
+    size_t strayed = 0, lost = 0;
+    for (uint64_t i = 0; i < clean.y.size(); ++i) {
+        const uint64_t p = i % 16, head = i / 16 % 4, token = i / 64 % 70, row = i / 64 / 70;
+        const bool in_head = head >= kHead && head < kHead + s.heads && (row == kRow || s.both_rows);
+        if (!in_head) {
+            strayed += std::memcmp(&clean.y[i], &spoilt.y[i], sizeof(float)) != 0;
+        } else if (token < s.from || (s.one_token && token != kToken) || (s.one_element && p != kElement)) {
+            beside.push_back(spoilt.y[i]);
+            wanted.push_back(clean.y[i]);
+        } else if (token == kToken) {
+            lost += must_be_nan ? !std::isnan(spoilt.y[i]) : std::isfinite(spoilt.y[i]);
+        }
+    }
+    CHECK(strayed == 0);
+    CHECK(lost == 0);
+    if (!beside.empty()) CHECK(relative_rms(beside, wanted) <= tolerance);
+}
+
+TEST_CASE("fused: a NaN or an infinity is not lost, and leaves what it does not reach as good as it was") {
+    SsdCase c = fused_case();
+    skip_if_missing(c);
+    c.shape = {2, 70, 4, 16, 2, 32};
+    c.y_dtype = DType::f32;
+    c.z = c.initial_states = true;
+    const SsdInputs in = make_inputs(c);
+    const SsdRun clean = run_ok(c, in);
+    check_outputs(c, clean, expected(c, in));
+    for (const bool is_nan : {true, false})
+        for (const Spoiler& spoiler : spoilers()) {
+            // An A of -inf forgets, and dt is held by dt_max.
+            if (!is_nan && (spoiler.values == &SsdInputs::A || spoiler.values == &SsdInputs::dt)) continue;
+            SsdInputs changed = in;
+            (changed.*spoiler.values)[spoiler.index] =
+                is_nan ? std::numeric_limits<double>::quiet_NaN() : std::numeric_limits<double>::infinity();
+            INFO((is_nan ? "NaN in " : "infinity in ") << spoiler.tensor);
+            check_spoilt(clean, run_ok(c, changed), spoiler, is_nan, c.y_tolerance());
+        }
 }
 
 TEST_CASE("fused: tokens too far apart for one binding, so that the state is carried from part to part") {
