@@ -31,8 +31,18 @@ struct BenchArguments {
     std::string weights = "dense", segments = "0";
 };
 
+struct ModelArguments {
+    std::string folder, device, weights = "auto";
+};
+
+struct LogitsArguments {
+    ModelArguments model;
+    std::string input, output, chunk;
+};
+
 int show_devices(bool json);
 int run_cases(const RunArguments& arguments);
 int bench_operators(const BenchArguments& arguments);
+int write_logits(const LogitsArguments& arguments);
 
 }  // namespace scandium::program

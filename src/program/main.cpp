@@ -59,6 +59,23 @@ void add_bench_options(CLI::App* bench, BenchArguments* arguments) {
     bench->add_option("--json", arguments->json, "Write the results there; - for standard output")->type_name("FILE|-");
 }
 
+#if defined(SCANDIUM_HAS_MODEL)
+void add_model_options(CLI::App* app, ModelArguments* model) {
+    app->add_option("model", model->folder, "Folder with config.json and model.safetensors")->required()->type_name("MODEL_DIR");
+    app->add_option("--weights", model->weights, "How weights are kept on the device")->type_name("auto|f32|f16|bf16|q8|q4");
+    app->add_option("--device", model->device, "Index, or part of the name (default: the best one)")->type_name("INDEX|NAME");
+}
+
+void add_logits_options(CLI::App* logits, LogitsArguments* arguments) {
+    add_model_options(logits, &arguments->model);
+    logits->add_option("case", arguments->input, "With the tensor input_ids")->required()->type_name("CASE.safetensors");
+    logits->add_option("-o,--output", arguments->output, "Write the tensor logits (seqlen, vocab) there")
+        ->required()
+        ->type_name("OUT.safetensors");
+    logits->add_option("--chunk", arguments->chunk, "Tokens that are computed at once (default: all, up to 512)")->type_name("N");
+}
+#endif
+
 int finish_output(int code) {
     if (!std::cout.flush()) throw UsageError("standard output cannot be written");
     return code;
@@ -78,6 +95,11 @@ int run_command_line(int argc, char** argv) {
     CLI::App* bench = app.add_subcommand("bench", "Check operators on random tensors, then measure them");
     BenchArguments bench_arguments;
     add_bench_options(bench, &bench_arguments);
+#if defined(SCANDIUM_HAS_MODEL)
+    LogitsArguments logits_arguments;
+    CLI::App* logits = app.add_subcommand("logits", "Compute a language model's logits of given tokens");
+    add_logits_options(logits, &logits_arguments);
+#endif
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
@@ -85,6 +107,9 @@ int run_command_line(int argc, char** argv) {
         app.exit(error);  // --help, --version
         return finish_output(kFine);
     }
+#if defined(SCANDIUM_HAS_MODEL)
+    if (logits->parsed()) return finish_output(write_logits(logits_arguments));
+#endif
     return finish_output(devices->parsed() ? show_devices(json)
                          : bench->parsed() ? bench_operators(bench_arguments)
                                            : run_cases(arguments));
