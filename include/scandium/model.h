@@ -39,6 +39,12 @@ struct ModelHost {
 
 // ---- models ---------------------------------------------------------------------------------------------------------
 
+// Reads config.json of a model's folder. Needs no device.
+//   Errors: invalid_argument (a null argument, a file that is not as it should be), unsupported (a model of another kind),
+//   out_of_host_memory.
+[[nodiscard]] SCANDIUM_API Result load_model_config(const char* folder, DiagnosticsCallback diagnostics, void* diagnostics_user,
+                                                    ModelConfig* out) noexcept;
+
 struct Model;
 
 // How matrices are kept on the device. Everything else (norms, convolutions, A, D, biases) is f32.

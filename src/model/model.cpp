@@ -40,6 +40,8 @@ DType choose_prefill_type(WeightType weights, const Caps& caps) {
 
 bool is_complete(const ModelHost& host) { return host.allocate && host.release && host.upload && host.download && host.copy; }
 
+ModelConfig read_config(const char* folder) { return read_model_config((std::filesystem::path(folder) / "config.json").string()); }
+
 std::unique_ptr<Model> load(const ModelDesc& desc) {
     auto model = std::make_unique<Model>();
     const Caps& caps = device_caps(desc.device);
@@ -47,7 +49,7 @@ std::unique_ptr<Model> load(const ModelDesc& desc) {
     model->device = desc.device;
     model->host = desc.host;
     model->access = desc.access;
-    model->config = read_model_config((std::filesystem::path(desc.folder) / "config.json").string());
+    model->config = read_config(desc.folder);
     if (model->config.n_layer == 0) throw FileError(std::string(desc.folder) + ": the model has no layers");
     const Checkpoint checkpoint(desc.folder, model->config);
     model->weight_type = desc.weights == WeightType::automatic ? choose_weights(checkpoint, model->config, caps) : desc.weights;
@@ -83,6 +85,12 @@ StateSizes state_sizes(const ModelConfig& config) {
     sizes.conv = uint64_t(conv_dim(config)) * (config.conv_width - 1);
     sizes.scan = uint64_t(config.kind == ModelKind::mamba1 ? config.d_inner : config.d_ssm) * config.dstate;
     return sizes;
+}
+
+Result load_model_config(const char* folder, DiagnosticsCallback callback, void* user, ModelConfig* out) noexcept {
+    const Diagnostics diagnostics = {callback, user};
+    if (!folder || !out) return diagnostics.fail(Result::invalid_argument, "load_model_config: a pointer is null");
+    return guarded(diagnostics, [&] { *out = read_config(folder); });
 }
 
 Result load_model(const ModelDesc& desc, Model** out) noexcept {

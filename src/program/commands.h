@@ -40,9 +40,29 @@ struct LogitsArguments {
     std::string input, output, chunk;
 };
 
+struct GenerateArguments {
+    ModelArguments model;
+    std::string prompt, count = "256";
+    std::string temperature = "0.8", top_k = "0", top_p = "1", min_p = "0", repetition_penalty = "1", seed = "0";
+    std::vector<std::string> stops;
+};
+
+struct PerplexityArguments {
+    ModelArguments model;
+    std::string input;
+};
+
+struct TokenizeArguments {
+    std::string folder, input = "-";
+    bool decode = false, json = false;
+};
+
 int show_devices(bool json);
 int run_cases(const RunArguments& arguments);
 int bench_operators(const BenchArguments& arguments);
 int write_logits(const LogitsArguments& arguments);
+int generate_text(const GenerateArguments& arguments);
+int measure_perplexity(const PerplexityArguments& arguments);
+int tokenize_text(const TokenizeArguments& arguments);
 
 }  // namespace scandium::program

@@ -47,8 +47,9 @@ bool show_loading(void* user, uint64_t done, uint64_t total) {
 
 ProgressLine::ProgressLine(const char* what) : what_(what), is_shown_(is_terminal(stderr)) {}
 
-ProgressLine::~ProgressLine() {
+void ProgressLine::clear() {
     if (percent_ >= 0) std::fputs("\r\33[K", stderr);
+    percent_ = -1;
 }
 
 void ProgressLine::show(uint64_t done, uint64_t total) {
@@ -67,6 +68,12 @@ Interrupts::Interrupts() {
 }
 
 bool Interrupts::came() { return interrupted != 0; }
+
+ModelConfig read_config(const std::string& folder, Messages* messages) {
+    ModelConfig config;
+    messages->check(load_model_config(folder.c_str(), Messages::add, messages, &config), "load_model_config");
+    return config;
+}
 
 OwnedLanguage<Tokenizer> open_tokenizer(const std::string& folder, const ModelConfig& config, Messages* messages) {
     TokenizerOptions options;

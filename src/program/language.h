@@ -2,7 +2,6 @@
 #pragma once
 
 #include <memory>
-#include <span>
 #include <string>
 #include <vector>
 
@@ -30,11 +29,12 @@ using OwnedLanguage = std::unique_ptr<T, DestroyLanguage>;
 class ProgressLine {
 public:
     explicit ProgressLine(const char* what);
-    ~ProgressLine();
+    ~ProgressLine() { clear(); }
     ProgressLine(const ProgressLine&) = delete;
     ProgressLine& operator=(const ProgressLine&) = delete;
 
     void show(uint64_t done, uint64_t total);
+    void clear();
 
 private:
     const char* what_;
@@ -49,7 +49,9 @@ public:
     static bool came();
 };
 
-// Tokens of a whole text. Throws LibraryError.
+ModelConfig read_config(const std::string& folder, Messages* messages);  // throws LibraryError
+
+// Throw LibraryError.
 OwnedLanguage<Tokenizer> open_tokenizer(const std::string& folder, const ModelConfig& config, Messages* messages);
 std::vector<int32_t> tokens_of(const Tokenizer* tokenizer, std::string_view text, bool add_special, const Messages& messages);
 

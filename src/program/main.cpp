@@ -1,4 +1,4 @@
-// scandium: runs state-space operators on tensors from files, and checks the results.
+// scandium: runs state-space operators on tensors from files, checks the results, and writes text with language models.
 #include <CLI/CLI.hpp>
 #include <iostream>
 #include <new>
@@ -74,6 +74,70 @@ void add_logits_options(CLI::App* logits, LogitsArguments* arguments) {
         ->type_name("OUT.safetensors");
     logits->add_option("--chunk", arguments->chunk, "Tokens that are computed at once (default: all, up to 512)")->type_name("N");
 }
+
+void add_generate_options(CLI::App* generate, GenerateArguments* arguments) {
+    add_model_options(generate, &arguments->model);
+    generate->add_option("--prompt", arguments->prompt, "What to go on from; - for standard input")->type_name("TEXT|-");
+    generate->add_option("-n", arguments->count, "Tokens at most (default 256)")->type_name("N");
+    generate->add_option("--temperature", arguments->temperature, "Default 0.8; 0: always the likeliest token")->type_name("T");
+    generate->add_option("--top-k", arguments->top_k, "Of the K likeliest tokens only (default 0: all)")->type_name("K");
+    generate->add_option("--top-p", arguments->top_p, "Of the likeliest tokens that reach P together (default 1)")->type_name("P");
+    generate->add_option("--min-p", arguments->min_p, "Of tokens with this share of the likeliest one's probability (default 0)")
+        ->type_name("P");
+    generate->add_option("--repetition-penalty", arguments->repetition_penalty, "Default 1: none")->type_name("R");
+    generate->add_option("--seed", arguments->seed, "Default 0")->type_name("S");
+    generate->add_option("--stop", arguments->stops, "End before this text")->type_name("TEXT")->allow_extra_args(false);
+}
+
+void add_perplexity_options(CLI::App* perplexity, PerplexityArguments* arguments) {
+    add_model_options(perplexity, &arguments->model);
+    perplexity->add_option("file", arguments->input, "A text; - for standard input")->required()->type_name("FILE|-");
+}
+
+void add_tokenize_options(CLI::App* tokenize, TokenizeArguments* arguments) {
+    tokenize->add_option("model", arguments->folder, "Folder with config.json and, but for bytes, tokenizer.json")
+        ->required()
+        ->type_name("MODEL_DIR");
+    tokenize->add_option("file", arguments->input, "A text, or with --decode numbers (default -: standard input)")->type_name("FILE|-");
+    tokenize->add_flag("--decode", arguments->decode, "From tokens to text");
+    tokenize->add_flag("--json", arguments->json, "From an array of strings to one of arrays of tokens");
+}
+
+// The commands of language models.
+class ModelCommands {
+public:
+    explicit ModelCommands(CLI::App* app) {
+        generate_ = app->add_subcommand("generate", "Write text with a language model");
+        add_generate_options(generate_, &generate_arguments_);
+        logits_ = app->add_subcommand("logits", "Compute a language model's logits of given tokens");
+        add_logits_options(logits_, &logits_arguments_);
+        perplexity_ = app->add_subcommand("perplexity", "Measure how well a language model foretells a text");
+        add_perplexity_options(perplexity_, &perplexity_arguments_);
+        tokenize_ = app->add_subcommand("tokenize", "Turn text into a language model's tokens");
+        add_tokenize_options(tokenize_, &tokenize_arguments_);
+    }
+    bool parsed() const { return generate_->parsed() || logits_->parsed() || perplexity_->parsed() || tokenize_->parsed(); }
+    int run() const {
+        if (generate_->parsed()) return generate_text(generate_arguments_);
+        if (logits_->parsed()) return write_logits(logits_arguments_);
+        if (perplexity_->parsed()) return measure_perplexity(perplexity_arguments_);
+        return tokenize_text(tokenize_arguments_);
+    }
+
+private:
+    CLI::App *generate_, *logits_, *perplexity_, *tokenize_;
+    GenerateArguments generate_arguments_;
+    LogitsArguments logits_arguments_;
+    PerplexityArguments perplexity_arguments_;
+    TokenizeArguments tokenize_arguments_;
+};
+#else
+class ModelCommands {
+public:
+    explicit ModelCommands(CLI::App*) {}
+    bool parsed() const { return false; }
+    int run() const { return kFine; }
+};
 #endif
 
 int finish_output(int code) {
@@ -95,11 +159,7 @@ int run_command_line(int argc, char** argv) {
     CLI::App* bench = app.add_subcommand("bench", "Check operators on random tensors, then measure them");
     BenchArguments bench_arguments;
     add_bench_options(bench, &bench_arguments);
-#if defined(SCANDIUM_HAS_MODEL)
-    LogitsArguments logits_arguments;
-    CLI::App* logits = app.add_subcommand("logits", "Compute a language model's logits of given tokens");
-    add_logits_options(logits, &logits_arguments);
-#endif
+    const ModelCommands models(&app);
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
@@ -107,10 +167,8 @@ int run_command_line(int argc, char** argv) {
         app.exit(error);  // --help, --version
         return finish_output(kFine);
     }
-#if defined(SCANDIUM_HAS_MODEL)
-    if (logits->parsed()) return finish_output(write_logits(logits_arguments));
-#endif
-    return finish_output(devices->parsed() ? show_devices(json)
+    return finish_output(models.parsed()     ? models.run()
+                         : devices->parsed() ? show_devices(json)
                          : bench->parsed() ? bench_operators(bench_arguments)
                                            : run_cases(arguments));
 }
