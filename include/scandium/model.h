@@ -73,7 +73,7 @@ struct ModelDesc {
     MemoryAccess access = MemoryAccess::automatic;
     ModelProgress progress = nullptr;  // may be null
     void* progress_user = nullptr;
-    DiagnosticsCallback diagnostics = nullptr;  // the device's own is told of what its operators refuse
+    DiagnosticsCallback diagnostics = nullptr;  // also for later calls; the device's own is told of what its operators refuse
     void* diagnostics_user = nullptr;
 };
 
