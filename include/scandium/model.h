@@ -102,7 +102,7 @@ SCANDIUM_API ModelInfo model_info(const Model* model) noexcept;
 //   prefill  up to `chunk` tokens of one slot's text. A text of any length is several chunks, each from the state that the one
 //            before left.
 //   decode   one token of each of up to `batch` texts, with the logits of what follows.
-// What a row of a batch computes does not depend on the others.
+// A row of a batch has the bits that it has with the others left out. Sessions of another batch may differ by rounding.
 struct Session;
 
 struct SessionOptions {

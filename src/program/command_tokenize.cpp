@@ -1,6 +1,7 @@
 #include <rapidjson/document.h>
 #include <rapidjson/error/en.h>
 
+#include <filesystem>
 #include <iostream>
 #include <sstream>
 
@@ -53,7 +54,11 @@ std::string json_ids(const Tokenizer* tokenizer, const std::string& json, const 
 int tokenize_text(const TokenizeArguments& arguments) {
     if (arguments.decode && arguments.json) throw UsageError("--json: does not go with --decode");
     Messages messages;
-    const ModelConfig config = read_config(arguments.folder, &messages);
+    // A tokenizer alone will do, but bytes are tokens only where the configuration says that there are 256.
+    ModelConfig config;
+    std::error_code error;
+    if (std::filesystem::exists(std::filesystem::path(arguments.folder) / "config.json", error))
+        config = read_config(arguments.folder, &messages);
     const OwnedLanguage<Tokenizer> tokenizer = open_tokenizer(arguments.folder, config, &messages);
     const std::string text = read_text("tokenize", arguments.input);
     if (arguments.decode)

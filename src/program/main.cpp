@@ -95,7 +95,7 @@ void add_perplexity_options(CLI::App* perplexity, PerplexityArguments* arguments
 }
 
 void add_tokenize_options(CLI::App* tokenize, TokenizeArguments* arguments) {
-    tokenize->add_option("model", arguments->folder, "Folder with config.json and, but for bytes, tokenizer.json")
+    tokenize->add_option("model", arguments->folder, "Folder with tokenizer.json, or config.json of a model of bytes")
         ->required()
         ->type_name("MODEL_DIR");
     tokenize->add_option("file", arguments->input, "A text, or with --decode numbers (default -: standard input)")->type_name("FILE|-");
