@@ -88,8 +88,8 @@ SCANDIUM_API const ModelConfig& model_config(const Model* model) noexcept;
 
 struct ModelInfo {
     uint64_t parameters = 0;
-    uint64_t weight_bytes = 0;       // on the device
-    uint64_t step_weight_bytes = 0;  // of these, read for each step of decoding, whatever its batch
+    uint64_t weight_bytes = 0;                   // on the device
+    uint64_t step_weight_bytes = 0;              // of these, read for each step of decoding, whatever its batch
     WeightType weights = WeightType::automatic;  // never automatic here
     DType prefill_type = DType::none;            // of what flows between a prompt's operators, save for the residual, which is f32;
                                                  // 16 bits wide where the device then has cooperative matrices. Decoding is in f32
@@ -106,9 +106,9 @@ SCANDIUM_API ModelInfo model_info(const Model* model) noexcept;
 struct Session;
 
 struct SessionOptions {
-    uint32_t slots = 1;   // 1 to 65536
-    uint32_t batch = 1;   // 1 to slots; 0: no decoding
-    uint32_t chunk = 512;  // tokens, 1 to 65536
+    uint32_t slots = 1;         // 1 to 65536
+    uint32_t batch = 1;         // 1 to slots; 0: no decoding
+    uint32_t chunk = 512;       // tokens, 1 to 65536
     bool every_logits = false;  // also make the plan for the logits after every token of a prompt
 };
 

@@ -38,12 +38,11 @@ bool is_matrix(WeightRole role) {
 }
 
 bool is_quantised(const WeightSpec& spec) {
-    return is_matrix(spec.role) && spec.role != WeightRole::embedding && spec.role != WeightRole::dt_proj && spec.shape[1] % kQuantBlock == 0;
+    return is_matrix(spec.role) && spec.role != WeightRole::embedding && spec.role != WeightRole::dt_proj &&
+           spec.shape[1] % kQuantBlock == 0;
 }
 
-DType dense_type(WeightType type) {
-    return type == WeightType::f32 ? DType::f32 : type == WeightType::bf16 ? DType::bf16 : DType::f16;
-}
+DType dense_type(WeightType type) { return type == WeightType::f32 ? DType::f32 : type == WeightType::bf16 ? DType::bf16 : DType::f16; }
 
 void read_floats(const Weight& from, uint64_t first, uint64_t count, std::vector<float>* out) {
     out->resize(count);

@@ -57,8 +57,8 @@ private:
     }
 
     Rows rows(const char* name, uint64_t width, DType type);
-    TensorId columns(const char* name, const Rows& of, uint64_t first, uint64_t width);                  // (tokens, width)
-    TensorId heads(const char* name, const Rows& of, uint64_t first, uint64_t count, uint64_t width);    // (tokens, count, width)
+    TensorId columns(const char* name, const Rows& of, uint64_t first, uint64_t width);                         // (tokens, width)
+    TensorId heads(const char* name, const Rows& of, uint64_t first, uint64_t count, uint64_t width);           // (tokens, count, width)
     TensorId channels(const char* name, const Rows& of, uint64_t first, uint64_t width, bool grouped = false);  // (width, tokens)
     TensorId weight(WeightRole role, uint32_t layer) { return weight(role, layer, {}); }
     TensorId weight(WeightRole role, uint32_t layer, Sizes shape);

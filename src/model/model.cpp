@@ -22,7 +22,8 @@ bool has_matrices_of(const Caps& caps, DType type) {
 }
 
 WeightType choose_weights(const Checkpoint& checkpoint, const ModelConfig& config, const Caps& caps) {
-    if (caps.device_type == VK_PHYSICAL_DEVICE_TYPE_CPU && parameter_count(config) * sizeof(float) <= kMostBytesInF32) return WeightType::f32;
+    if (caps.device_type == VK_PHYSICAL_DEVICE_TYPE_CPU && parameter_count(config) * sizeof(float) <= kMostBytesInF32)
+        return WeightType::f32;
     switch (checkpoint.find(WeightRole::in_proj, 0)->dtype) {
     case DType::f16: return WeightType::f16;
     case DType::bf16: return WeightType::bf16;

@@ -116,7 +116,9 @@ void destroy_session(Session* session) noexcept { delete session; }
 const Model* model_of(const Session* session) noexcept { return session->model; }
 const SessionOptions& session_options(const Session* session) noexcept { return session->options; }
 
-SessionPass prefill_pass(const Session* session, uint32_t slot) noexcept { return session ? pass_of(session->prefill, slot) : SessionPass(); }
+SessionPass prefill_pass(const Session* session, uint32_t slot) noexcept {
+    return session ? pass_of(session->prefill, slot) : SessionPass();
+}
 SessionPass prompt_logits_pass(const Session* session) noexcept { return session ? pass_of(session->prompt_logits, 0) : SessionPass(); }
 SessionPass every_logits_pass(const Session* session) noexcept { return session ? pass_of(session->every_logits, 0) : SessionPass(); }
 SessionPass decode_pass(const Session* session) noexcept { return session ? pass_of(session->decode, 0) : SessionPass(); }

@@ -78,7 +78,8 @@ Result change(const Session* session, F&& work) {
 
 void check_bytes(const Session& session, const char* call, const void* bytes, size_t size) {
     if (!bytes) throw FileError(format("%s: bytes is null", call));
-    if (size != state_size(&session)) throw FileError(format("%s: size is %zu, but a state has %zu bytes", call, size, state_size(&session)));
+    if (size != state_size(&session))
+        throw FileError(format("%s: size is %zu, but a state has %zu bytes", call, size, state_size(&session)));
 }
 
 }  // namespace
@@ -108,9 +109,7 @@ Result copy_state(Session* session, uint32_t from, uint32_t to) noexcept {
     });
 }
 
-size_t state_size(const Session* session) noexcept {
-    return session ? sizeof(Header) + static_cast<size_t>(image_size(*session)) : 0;
-}
+size_t state_size(const Session* session) noexcept { return session ? sizeof(Header) + static_cast<size_t>(image_size(*session)) : 0; }
 
 Result save_state(Session* session, uint32_t slot, void* bytes, size_t size) noexcept {
     return change(session, [&] {

@@ -109,7 +109,8 @@ Result check_rows(ModelRunner* runner, Span<int32_t> tokens, Span<int32_t> slots
         const int32_t slot = slots.data[marked];
         if (slot == -1) continue;
         if (slot < -1 || slot >= int64_t(options.slots))
-            result = diagnostics.fail(Result::invalid_argument, "decode: slot %d of row %zu is not one of %u", int(slot), marked, options.slots);
+            result =
+                diagnostics.fail(Result::invalid_argument, "decode: slot %d of row %zu is not one of %u", int(slot), marked, options.slots);
         else if (runner->taken[size_t(slot)])
             result = diagnostics.fail(Result::invalid_argument, "decode: slot %d is in two rows", int(slot));
         else if (result = check_tokens(runner, "decode", {tokens.data + marked, 1}); result == Result::ok)

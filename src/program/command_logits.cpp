@@ -60,7 +60,8 @@ int write_logits(const LogitsArguments& arguments) {
         return true;
     };
     language.check(prefill_every(language.runner(), 0, {ids.data(), ids.size()}, collect, &collected), "prefill_every");
-    const SafetensorsTensor tensor = {"logits", ElementType::f32, {ids.size(), collected.vocab}, std::as_bytes(std::span(collected.logits))};
+    const SafetensorsTensor tensor = {
+        "logits", ElementType::f32, {ids.size(), collected.vocab}, std::as_bytes(std::span(collected.logits))};
     write_safetensors(arguments.output, {&tensor, 1}, {{"op", "lm"}});
     return kFine;
 }

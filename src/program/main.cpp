@@ -169,8 +169,8 @@ int run_command_line(int argc, char** argv) {
     }
     return finish_output(models.parsed()     ? models.run()
                          : devices->parsed() ? show_devices(json)
-                         : bench->parsed() ? bench_operators(bench_arguments)
-                                           : run_cases(arguments));
+                         : bench->parsed()   ? bench_operators(bench_arguments)
+                                             : run_cases(arguments));
 }
 
 int complain(int code, const std::string& sentence) {

@@ -72,8 +72,8 @@ TEST_CASE("generate: writes the same text for the same seed, and nothing but tex
     CHECK(first.out.size() == 41);  // a byte for each token, and the line's end
     CHECK(first.out.find('\33') == std::string::npos);
     CHECK(first.err.find('\33') == std::string::npos);
-    CHECK_THAT(first.err, ContainsSubstring("prefill: 17 tokens") && ContainsSubstring("decode: 39 tokens") &&
-                              ContainsSubstring("first token after"));
+    CHECK_THAT(first.err,
+               ContainsSubstring("prefill: 17 tokens") && ContainsSubstring("decode: 39 tokens") && ContainsSubstring("first token after"));
     CHECK(run_program(arguments).out == first.out);
     std::vector<std::string> other = arguments;
     other.back() = "4";
@@ -89,8 +89,8 @@ TEST_CASE("generate: at temperature 0 the likeliest text, up to a stop string") 
     while (sure < 32 && expected.tensors.at("expected.greedy_margin").get<float>(sure) > 1e-3f) ++sure;
     REQUIRE(sure > 8);
     for (size_t i = 0; i < sure; ++i) text += static_cast<char>(expected.tensors.at("expected.greedy").get<int32_t>(i));
-    const std::vector<std::string> arguments = {"generate",      shakespeare(), "--prompt", prompt, "-n", std::to_string(sure),
-                                                "--temperature", "0"};
+    const std::vector<std::string> arguments = {"generate", shakespeare(),        "--prompt",      prompt,
+                                                "-n",       std::to_string(sure), "--temperature", "0"};
     const Outcome outcome = run_program(arguments);
     INFO(outcome.err);
     CHECK(outcome.out == text + "\n");
@@ -159,7 +159,9 @@ TEST_CASE("tokenize: the reference's encodings, and back") {
     CHECK(outcome.code == 0);
     CHECK(outcome.out == expected + "]\n");
 
-    write_bytes(folder.path("text"), "Gr\xc3\xb6\xc3\x9f" "e, 12345\n");
+    write_bytes(folder.path("text"),
+                "Gr\xc3\xb6\xc3\x9f"
+                "e, 12345\n");
     const Outcome there = run_program({"tokenize", reference("tokenizer"), folder.path("text")});
     CHECK(there.code == 0);
     write_bytes(folder.path("ids"), there.out);

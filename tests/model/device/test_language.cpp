@@ -148,7 +148,8 @@ TEST_CASE("decode: a row that is left out changes no state") {
     const std::vector<char> before = session.save(0);
     const std::vector<float> one = session.step({c.ids[3], c.ids[9]}, {-1, 1});
     CHECK(session.save(0) == before);
-    CHECK(relative_rms(std::vector<float>(one.begin() + static_cast<std::ptrdiff_t>(c.vocab), one.end()), row(c.logits, 9, c.vocab)) <= kAlike);
+    CHECK(relative_rms(std::vector<float>(one.begin() + static_cast<std::ptrdiff_t>(c.vocab), one.end()), row(c.logits, 9, c.vocab)) <=
+          kAlike);
 }
 
 TEST_CASE("state: saved, loaded into another session and forked, it goes on with the same bits") {
@@ -166,7 +167,7 @@ TEST_CASE("state: saved, loaded into another session and forked, it goes on with
     REQUIRE(copy_state(session.get(), 1, 2) == Result::ok);
     const std::vector<float> expected = session.step({c.ids[30]}, {1});
     CHECK(session.save(1) != saved);
-    CHECK(session.step({c.ids[30]}, {2}) == expected);                                     // a fork
+    CHECK(session.step({c.ids[30]}, {2}) == expected);                                // a fork
     REQUIRE(load_state(session.get(), 1, saved.data(), saved.size()) == Result::ok);  // taken back
     CHECK(session.step({c.ids[30]}, {1}) == expected);
     REQUIRE(load_state(other.get(), 0, saved.data(), saved.size()) == Result::ok);
