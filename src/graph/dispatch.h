@@ -74,6 +74,7 @@ struct Dispatch {
     uint32_t local_size = 64;
     uint32_t subgroup_size = 0;  // to require; 0: the driver's choice
     bool full_subgroups = false;
+    bool keeps_types = false;    // inputs that are copied to the workspace, to be bound there, keep their element type
     uint32_t shared_memory = 0;  // bytes, as the shader declares them with these constants
     TokenRange tokens;
 

@@ -39,12 +39,13 @@ private:
         return count > kDescriptorSlots - 1 ? smallest : kMaxArguments;
     }
 
-    // A packed tensor in the workspace for what `view` reaches. Copies convert, so inputs are kept in f32; what is written
-    // keeps its type, since elements that the dispatch leaves alone must come back with the bits that they had.
-    bool add_transient(const View& view, Access access, View* out) {
+    // A packed tensor in the workspace for what `view` reaches. Copies convert, so inputs are kept in f32 where the
+    // dispatch does not read their bits; what is written keeps its type, since elements that the dispatch leaves alone must
+    // come back with the bits that they had.
+    bool add_transient(const View& view, bool keep_type, View* out) {
         Tensor tensor;
         std::snprintf(tensor.name, sizeof tensor.name, "staged_%.20s", schedule_.tensors[view.tensor].name);
-        tensor.dtype = view.dtype == DType::i32 || writes(access) ? view.dtype : DType::f32;
+        tensor.dtype = view.dtype == DType::i32 || keep_type ? view.dtype : DType::f32;
         tensor.rank = view.rank;
         tensor.transient = true;
         uint64_t elements = 1;
@@ -82,7 +83,7 @@ private:
             Argument& argument = dispatch.arguments[i];
             const View original = argument.view;
             View staged;
-            if (!add_transient(original, argument.access, &staged)) return out_of_memory();
+            if (!add_transient(original, dispatch.keeps_types || writes(argument.access), &staged)) return out_of_memory();
             // A write may leave elements untouched (fewer tokens recorded), so outputs are copied in as well.
             if (!emit(make_copy(graph_.caps(), original, staged))) return out_of_memory();
             if (writes(argument.access)) copies_out[copy_out_count++] = make_copy(graph_.caps(), staged, original);

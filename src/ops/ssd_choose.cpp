@@ -2,7 +2,7 @@
 
 #include "ops/choose.h"
 
-#include "shared/ssd.h"
+#include "shared/ssd_fused.h"
 
 namespace scandium {
 namespace {
@@ -137,6 +137,15 @@ const char* why_not_chunked(const SsdProblem& problem) {
     return nullptr;
 }
 
+// The fused form where it can run, else the staged one.
+void choose_with_matrices(SsdChoice* out, const char* why) {
+    out->algorithm = out->fused.why_not ? SsdAlgorithm::chunked : SsdAlgorithm::fused;
+    if (out->fused.why_not)
+        say(out->reason, "chunked: %s; not fused: %s", why, out->fused.why_not);
+    else
+        say(out->reason, "fused: %s", why);
+}
+
 void choose_automatically(const Caps& caps, const SsdProblem& problem, SsdChoice* out) {
     const uint64_t rows = problem.batch * problem.nheads * problem.headdim;
     const uint64_t lanes = rows / out->recurrent.rows * out->recurrent.lanes;
@@ -148,8 +157,7 @@ void choose_automatically(const Caps& caps, const SsdProblem& problem, SsdChoice
     else if (caps.device_type == VK_PHYSICAL_DEVICE_TYPE_CPU)
         say(out->reason, "recurrent: a CPU gains nothing from chunks");
     else if (out->product.variant == Variant::coopmat) {
-        out->algorithm = SsdAlgorithm::chunked;
-        say(out->reason, "chunked: matrix units do its products");
+        choose_with_matrices(out, "matrix units do its products");
     } else if (lanes < 16384 && problem.seqlen >= 512 && caps.device_type == VK_PHYSICAL_DEVICE_TYPE_DISCRETE_GPU) {
         out->algorithm = SsdAlgorithm::chunked;
         say(out->reason, "chunked: %llu lanes of recurrence leave a discrete GPU idle", static_cast<unsigned long long>(lanes));
@@ -172,7 +180,7 @@ Result choose_ssd_scan(const Caps& caps, const Diagnostics& diagnostics, const S
     // The recurrence has no product: a forced coopmat only matters if chunks are an option.
     if (problem.algorithm != SsdAlgorithm::recurrent || problem.variant == Variant::coopmat)
         if (Result r = choose_product(caps, diagnostics, problem, &out->product); r != Result::ok) return r;
-    out->chunk_size = choose_chunk_size(problem, out->product);
+    out->fused = choose_fused(caps, problem, out->product);
     if (problem.variant == Variant::coopmat && problem.algorithm == SsdAlgorithm::recurrent)
         return diagnostics.fail(Result::unsupported, "ssd_scan: variant coopmat: algorithm recurrent has no matrix product");
     if (problem.variant == Variant::subgroup) {
@@ -187,17 +195,24 @@ Result choose_ssd_scan(const Caps& caps, const Diagnostics& diagnostics, const S
             return diagnostics.fail(Result::unsupported, "ssd_scan: algorithm chunked: %s", why_not);
         out->algorithm = SsdAlgorithm::chunked;
         say(out->reason, "chunked: asked for by the caller");
+    } else if (problem.algorithm == SsdAlgorithm::fused) {
+        if (out->fused.why_not)
+            return diagnostics.fail(Result::unsupported, "ssd_scan: algorithm fused: %s%s%s", out->fused.why_not,
+                                    out->product.variant == Variant::coopmat ? "" : "; ",
+                                    out->product.variant == Variant::coopmat ? "" : out->product.reason);
+        out->algorithm = SsdAlgorithm::fused;
+        say(out->reason, "fused: asked for by the caller");
     } else if (problem.algorithm == SsdAlgorithm::recurrent) {
         out->algorithm = SsdAlgorithm::recurrent;
         say(out->reason, "recurrent: asked for by the caller");
     } else if (problem.variant == Variant::coopmat) {
         if (const char* why_not = why_not_chunked(problem))
             return diagnostics.fail(Result::unsupported, "ssd_scan: variant coopmat: %s", why_not);
-        out->algorithm = SsdAlgorithm::chunked;
-        say(out->reason, "chunked: only its products have the variant coopmat");
+        choose_with_matrices(out, "asked for by the caller's variant coopmat");
     } else {
         choose_automatically(caps, problem, out);
     }
+    out->chunk_size = out->algorithm == SsdAlgorithm::fused ? FUSED_CHUNK : choose_chunk_size(problem, out->product);
     return Result::ok;
 }
 

@@ -4,6 +4,7 @@
 
 #include "core/diagnostics.h"
 #include "graph/dispatch.h"
+#include "ops/ssd_fused_choose.h"
 #include "scandium/ops/ssd_scan.h"
 
 namespace scandium {
@@ -17,6 +18,10 @@ struct SsdProblem {
     Packing packing = Packing::none;
     uint64_t sequences = 0;   // in a row, at most; 0: unknown
     uint32_t chunk_size = 0;  // 0: free
+    bool has_states = false;  // the states at chunk boundaries are asked for
+    bool has_initial = false;
+    bool in_pieces = false;  // x, B and C can be read 16 bytes at a time
+    FusedWish fused;
     SsdAlgorithm algorithm = SsdAlgorithm::automatic;
     Variant variant = Variant::automatic;
 };
@@ -54,6 +59,7 @@ struct SsdChoice {
     ProductChoice product;
     CumsumChoice cumsum;
     RecurrentChoice recurrent;
+    FusedChoice fused;
 };
 
 // Errors: unsupported (a forced algorithm or variant that cannot be had), told to `diagnostics`.

@@ -9,13 +9,14 @@
 
 #include "ops/ssd_scan_check.h"
 #include "ops/ssd_stages.h"
+#include "shared/ssd_fused.h"
 
 namespace scandium {
 namespace {
 
 using llu = unsigned long long;
 
-enum Transient : uint32_t { kStarts, kTable, kDtOut, kCumsum, kCB, kStates, kCarry, kTransientCount };
+enum Transient : uint32_t { kStarts, kTable, kDtOut, kCumsum, kCB, kStates, kLargest, kCarry, kTransientCount };
 
 // The part of the problem that one run of the stages covers.
 struct Extent {
@@ -31,6 +32,7 @@ public:
         if (Result r = check_ssd_scan(graph_, op_, &problem_); r != Result::ok) return r;
         if (Result r = choose_ssd_scan(graph_.caps(), graph_.diagnostics(), problem_, &choice_); r != Result::ok) return r;
         chunked_ = choice_.algorithm == SsdAlgorithm::chunked;
+        fused_ = choice_.algorithm == SsdAlgorithm::fused;
         heads_per_group_ = problem_.nheads / problem_.ngroups;
         full_ = full_views();
         if (Result r = choose_extent(); r != Result::ok) return r;
@@ -130,9 +132,11 @@ private:
                 out[kTable] = {"chunk_table", DType::i32, 2, {extent.batch, TABLE_HEAD + chunks * TABLE_ENTRY}, {}};
             out[kDtOut] = {"dt_out", DType::f32, 4, {extent.batch, extent.heads, chunks, q}, {}};
             out[kCumsum] = {"dA_cumsum", DType::f32, 5, {extent.batch, extent.heads, chunks, 2, q}, {}};  // high and low parts
-            out[kCB] = {"CB", DType::f32, 5, {extent.batch, chunks, groups, q, q}, {}};
             out[kStates] = {"chunk_states", op_.chunk_states_dtype, 5, {extent.batch, chunks, extent.heads, p, n}, {}};
         }
+        if (chunked_ || fused_) out[kCB] = {"CB", DType::f32, 5, {extent.batch, chunks, groups, q, q}, {}};
+        if (fused_ && problem_.x == DType::f16)
+            out[kLargest] = {"largest", DType::f32, 4, {extent.batch, chunks, groups, FUSED_LARGEST}, {}};
         if (extent.tokens < problem_.seqlen) out[kCarry] = {"carry", DType::f32, 4, {extent.batch, extent.heads, p, n}, {}};
     }
 
@@ -175,6 +179,9 @@ private:
     }
 
     const char* what_exceeds_grid(const SsdSlice& s, const Caps& caps, uint64_t* value, uint64_t* limit) const {
+        *value = s.chunks;
+        *limit = caps.max_workgroups[0];
+        if (fused_ && *value > *limit) return "maxComputeWorkGroupCount[0]";
         const bool per_sequence = !chunked_ && problem_.packing == Packing::cu_seqlens;
         *value = chunked_ ? s.chunks : s.heads;
         *limit = caps.max_workgroups[1];
@@ -228,13 +235,14 @@ private:
         s->dA_cumsum = transient_[kCumsum];
         s->CB = transient_[kCB];
         s->states = transient_[kStates];
-        for (View* view : {&s->starts, &s->table, &s->dt_out, &s->dA_cumsum, &s->CB, &s->states}) cut(view, 0, 0, s->batch);
+        s->largest = transient_[kLargest];
+        for (View* view : {&s->starts, &s->table, &s->dt_out, &s->dA_cumsum, &s->CB, &s->states, &s->largest}) cut(view, 0, 0, s->batch);
         for (View* view : {&s->dt_out, &s->dA_cumsum}) {
             cut(view, 1, 0, s->heads);
             cut(view, 2, 0, s->chunks);
         }
-        for (View* view : {&s->CB, &s->states}) cut(view, 1, 0, s->chunks);
-        cut(&s->CB, 2, 0, s->groups);
+        for (View* view : {&s->CB, &s->states, &s->largest}) cut(view, 1, 0, s->chunks);
+        for (View* view : {&s->CB, &s->largest}) cut(view, 2, 0, s->groups);
         cut(&s->states, 2, 0, s->heads);
         if (transient_[kCarry].tensor == kNoTensor) return;
         View carry = transient_[kCarry].slice(0, 0, s->batch).slice(1, 0, s->heads);
@@ -271,6 +279,10 @@ private:
     }
 
     Result append_stages(const SsdSlice& slice) {
+        if (fused_) {
+            if (Result r = append(ssd_fused_cb(slice, choice_)); r != Result::ok) return r;
+            return append(ssd_fused_scan(slice, choice_));
+        }
         if (!chunked_) return append(ssd_recurrent(slice, choice_));
         if (problem_.packing == Packing::seq_idx)
             if (Result r = append(ssd_sequence_starts(slice)); r != Result::ok) return r;
@@ -290,7 +302,7 @@ private:
     Extent extent_{};
     View transient_[kTransientCount];
     uint32_t heads_per_group_ = 1;
-    bool chunked_ = false;
+    bool chunked_ = false, fused_ = false;
     bool told_ = false;
 };
 
@@ -301,6 +313,7 @@ const char* to_string(SsdAlgorithm algorithm) noexcept {
     case SsdAlgorithm::automatic: return "auto";
     case SsdAlgorithm::chunked: return "chunked";
     case SsdAlgorithm::recurrent: return "recurrent";
+    case SsdAlgorithm::fused: return "fused";
     }
     return "unknown algorithm";
 }

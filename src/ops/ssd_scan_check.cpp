@@ -1,5 +1,7 @@
 #include "ops/ssd_scan_check.h"
 
+#include <initializer_list>
+
 #include "ops/check.h"
 
 namespace scandium {
@@ -44,7 +46,7 @@ Result check_options(const Checker& check, const SsdScan& op) {
     if (op.chunk_size != 0 && (op.chunk_size < 16 || op.chunk_size > 256 || op.chunk_size % 16 != 0))
         return check.fail("chunk_size is %u, not 0 or a multiple of 16 from 16 to 256", op.chunk_size);
     if (!type_matches(op.chunk_states_dtype, kFloats)) return check.fail("chunk_states_dtype is not f32, f16 or bf16");
-    if (uint32_t(op.algorithm) > uint32_t(SsdAlgorithm::recurrent)) return check.fail("algorithm is not one of SsdAlgorithm");
+    if (uint32_t(op.algorithm) > uint32_t(SsdAlgorithm::fused)) return check.fail("algorithm is not one of SsdAlgorithm");
     return check.is_variant(op.variant);
 }
 
@@ -90,6 +92,10 @@ Result check_ssd_scan(const Graph& graph, const SsdScan& op, SsdProblem* out) {
     out->chunk_size = op.chunk_size;
     out->algorithm = op.algorithm;
     out->variant = op.variant;
+    out->has_initial = op.initial_states != kNoTensor;
+    out->has_states = op.states != kNoTensor;
+    out->in_pieces = true;
+    for (TensorId id : {op.x, op.B, op.C}) out->in_pieces = out->in_pieces && vector_width(graph.tensors[id], graph.view(id)) == 8;
     return Result::ok;
 }
 

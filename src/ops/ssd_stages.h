@@ -20,7 +20,7 @@ struct SsdSlice {
     float dt_min = 0, dt_max = 0;
 
     View x, dt, A, B, C, D, z, dt_bias, initial_states, seq, y, final_states, states_out;  // seq: seq_idx or cu_seqlens
-    View starts, table, dt_out, dA_cumsum, CB, states;                                     // transient
+    View starts, table, dt_out, dA_cumsum, CB, states, largest;                            // transient
 };
 
 Dispatch ssd_sequence_starts(const SsdSlice& slice);
@@ -30,6 +30,8 @@ Dispatch ssd_bmm_chunk(const SsdSlice& slice, const SsdChoice& choice);
 Dispatch ssd_chunk_state(const SsdSlice& slice, const SsdChoice& choice);
 Dispatch ssd_state_passing(const SsdSlice& slice, const SsdChoice& choice);
 Dispatch ssd_chunk_scan(const SsdSlice& slice, const SsdChoice& choice);
+Dispatch ssd_fused_cb(const SsdSlice& slice, const SsdChoice& choice);
+Dispatch ssd_fused_scan(const SsdSlice& slice, const SsdChoice& choice);
 Dispatch ssd_recurrent(const SsdSlice& slice, const SsdChoice& choice);
 
 // What every stage is told.

@@ -23,7 +23,7 @@ void add_run_options(CLI::App* run, RunArguments* arguments) {
     run->add_option("-o,--output", arguments->output, "Write the outputs of the one case there")->type_name("OUT.safetensors");
     run->add_option("--device", arguments->device, "Index, or part of the name (default: the best one)")->type_name("INDEX|NAME");
     run->add_option("--variant", arguments->variant, "Force a family of kernels")->type_name("scalar|subgroup|coopmat|auto");
-    run->add_option("--algorithm", arguments->algorithm, "Force an algorithm")->type_name("auto|chunked|recurrent");
+    run->add_option("--algorithm", arguments->algorithm, "Force an algorithm")->type_name("auto|chunked|recurrent|fused");
     run->add_option("--access", arguments->access, "How kernels reach memory")->type_name("auto|address|descriptor");
     run->add_option("--chunk-size", arguments->chunk_size, "In place of the case's: 16 to 256, or auto for the plan's choice")
         ->type_name("N");
@@ -49,7 +49,7 @@ void add_bench_options(CLI::App* bench, BenchArguments* arguments) {
         ->type_name("f32|f16|bf16")
         ->allow_extra_args(false);
     bench->add_option("--state-dtype", arguments->state_dtype, "Type of states (default f32)")->type_name("f32|f16|bf16");
-    bench->add_option("--algorithm", arguments->algorithm, "Force an algorithm")->type_name("auto|chunked|recurrent");
+    bench->add_option("--algorithm", arguments->algorithm, "Force an algorithm")->type_name("auto|chunked|recurrent|fused");
     bench->add_option("--variant", arguments->variant, "Force a family of kernels")->type_name("scalar|subgroup|coopmat|auto");
     bench->add_option("--access", arguments->access, "How kernels reach memory")->type_name("auto|address|descriptor");
     bench->add_option("--chunk-size", arguments->chunk_size, "16 to 256, or auto")->type_name("N");

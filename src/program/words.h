@@ -27,8 +27,10 @@ T choose(const char* option, const std::string& text, const Word<T> (&words)[N])
 
 inline constexpr Word<Variant> kVariants[] = {
     {"scalar", Variant::scalar}, {"subgroup", Variant::subgroup}, {"coopmat", Variant::coopmat}, {"auto", Variant::automatic}};
-inline constexpr Word<SsdAlgorithm> kAlgorithms[] = {
-    {"auto", SsdAlgorithm::automatic}, {"chunked", SsdAlgorithm::chunked}, {"recurrent", SsdAlgorithm::recurrent}};
+inline constexpr Word<SsdAlgorithm> kAlgorithms[] = {{"auto", SsdAlgorithm::automatic},
+                                                     {"chunked", SsdAlgorithm::chunked},
+                                                     {"recurrent", SsdAlgorithm::recurrent},
+                                                     {"fused", SsdAlgorithm::fused}};
 inline constexpr Word<MemoryAccess> kAccesses[] = {
     {"auto", MemoryAccess::automatic}, {"address", MemoryAccess::address}, {"descriptor", MemoryAccess::descriptor}};
 inline constexpr Word<DType> kFloatTypes[] = {{"f32", DType::f32}, {"f16", DType::f16}, {"bf16", DType::bf16}};

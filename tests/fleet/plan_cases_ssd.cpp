@@ -66,13 +66,14 @@ SsdScan declare(Graph* graph, const Case& c) {
 std::vector<PlanCase> ssd_scan_cases() {
     std::vector<PlanCase> cases;
     for (const Case& c : kCases)
-        for (SsdAlgorithm algorithm : {SsdAlgorithm::chunked, SsdAlgorithm::recurrent}) {
-            const bool chunked = algorithm == SsdAlgorithm::chunked;
+        for (SsdAlgorithm algorithm : {SsdAlgorithm::chunked, SsdAlgorithm::fused, SsdAlgorithm::recurrent}) {
+            const bool chunked = algorithm == SsdAlgorithm::chunked, fused = algorithm == SsdAlgorithm::fused;
+            if (fused && (c.io == DType::f32 || c.packing != Packing::none)) continue;
             PlanCase out;
             out.name = std::string("ssd_scan ") + c.name + ", " + to_string(algorithm);
             out.io = c.io;
-            out.variants = {Variant::subgroup, Variant::scalar};
-            if (chunked && c.io != DType::f32) out.variants.push_back(Variant::coopmat);
+            if (!fused) out.variants = {Variant::subgroup, Variant::scalar};
+            if (fused || (chunked && c.io != DType::f32)) out.variants.push_back(Variant::coopmat);
             out.scalar_if_no_subgroups = chunked && &c != kCases;
             out.quick = &c == &kQuickCase;
             out.append = [&c, algorithm](Graph* graph, Variant variant) {

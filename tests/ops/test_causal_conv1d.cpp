@@ -109,16 +109,9 @@ OpRun check_case(const ConvCase& c) {
     return run;
 }
 
-std::vector<OpPath> scalar_paths() {
-    std::vector<OpPath> paths;
-    for (const OpPath& path : op_paths())
-        if (path.variant == Variant::scalar) paths.push_back(path);
-    return paths;
-}
-
 TEST_CASE("causal_conv1d: each width, on every path of the device") {
     ConvCase c;
-    c.path = GENERATE(from_range(scalar_paths()));
+    c.path = GENERATE(from_range(scalar_op_paths()));
     c.shape.taps = GENERATE(2u, 3u, 4u, 5u, 8u);
     c.initial_states = true;
     check_case(c);
@@ -264,7 +257,7 @@ UpdateRun run_update(const ConvCase& c, const ConvInputs& in, const std::vector<
 
 TEST_CASE("causal_conv1d_update: however the tokens are divided, the bits are those of one causal_conv1d") {
     ConvCase c;
-    c.path = GENERATE(from_range(scalar_paths()));
+    c.path = GENERATE(from_range(scalar_op_paths()));
     c.shape = {2, 11, GENERATE(24u, 7u), GENERATE(2u, 4u, 7u)};
     c.io_dtype = c.state_dtype = GENERATE(DType::f32, DType::bf16);
     c.initial_states = true;
@@ -287,7 +280,7 @@ TEST_CASE("causal_conv1d_update: however the tokens are divided, the bits are th
 
 TEST_CASE("causal_conv1d_update: states in slots, with padding and indices that no slot has") {
     ConvCase c;
-    c.path = GENERATE(from_range(scalar_paths()));
+    c.path = GENERATE(from_range(scalar_op_paths()));
     c.shape = {6, 2, 24, 4};
     c.io_dtype = c.state_dtype = GENERATE(DType::f32, DType::f16);
     constexpr uint64_t kPerSlot = 24 * 3;

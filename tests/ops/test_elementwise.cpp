@@ -115,20 +115,8 @@ void check_case(const ElementCase& c, const OpPath& path) {
     CHECK(relative_rms(got, want) <= (c.y == DType::f32 ? 1e-6 : tolerance(c.y)));
 }
 
-std::vector<OpPath> paths() {
-    std::vector<OpPath> out;
-    for (const OpPath& path : op_paths())
-        if (path.variant == Variant::scalar) out.push_back(path);
-    return out;
-}
-
-// The library's own choice, and the floor.
-std::vector<OpPath> few_paths() {
-    return {{Variant::automatic, MemoryAccess::automatic, 16}, {Variant::scalar, MemoryAccess::descriptor, 4}};
-}
-
 TEST_CASE("elementwise: each operator over sizes that fill no pack") {
-    const OpPath path = GENERATE(from_range(paths()));
+    const OpPath path = GENERATE(from_range(scalar_op_paths()));
     ElementCase c;
     c.op = GENERATE(Op::silu, Op::softplus, Op::copy, Op::add, Op::swiglu);
     c.shape = GENERATE(std::vector<uint64_t>{1, 1}, std::vector<uint64_t>{3, 7}, std::vector<uint64_t>{5, 192});
@@ -136,7 +124,7 @@ TEST_CASE("elementwise: each operator over sizes that fill no pack") {
 }
 
 TEST_CASE("elementwise: more than a workgroup") {
-    const OpPath path = GENERATE(from_range(few_paths()));
+    const OpPath path = GENERATE(from_range(main_op_paths()));
     ElementCase c;
     c.op = GENERATE(Op::add, Op::swiglu);
     c.shape = {9, 4099};
@@ -144,7 +132,7 @@ TEST_CASE("elementwise: more than a workgroup") {
 }
 
 TEST_CASE("elementwise: element types, each tensor for itself") {
-    const OpPath path = GENERATE(from_range(few_paths()));
+    const OpPath path = GENERATE(from_range(main_op_paths()));
     const int which = GENERATE(range(0, 4));
     ElementCase c;
     c.op = GENERATE(Op::add, Op::swiglu);
@@ -158,7 +146,7 @@ TEST_CASE("elementwise: element types, each tensor for itself") {
 }
 
 TEST_CASE("elementwise: any rank and order of axes") {
-    const OpPath path = GENERATE(from_range(few_paths()));
+    const OpPath path = GENERATE(from_range(main_op_paths()));
     const int which = GENERATE(range(0, 8));
     ElementCase c;
     c.op = Op::add;
@@ -175,7 +163,7 @@ TEST_CASE("elementwise: any rank and order of axes") {
 }
 
 TEST_CASE("swiglu: halves apart in memory") {
-    const OpPath path = GENERATE(from_range(few_paths()));
+    const OpPath path = GENERATE(from_range(main_op_paths()));
     const int which = GENERATE(range(0, 4));
     ElementCase c;
     c.op = Op::swiglu;
@@ -190,7 +178,7 @@ TEST_CASE("swiglu: halves apart in memory") {
 }
 
 TEST_CASE("elementwise: y in the place of an input") {
-    const OpPath path = GENERATE(from_range(few_paths()));
+    const OpPath path = GENERATE(from_range(main_op_paths()));
     ElementCase c;
     const auto [op, y_in] = GENERATE(std::pair(Op::silu, "x"), std::pair(Op::add, "a"), std::pair(Op::add, "b"));
     c.op = op;
@@ -199,7 +187,7 @@ TEST_CASE("elementwise: y in the place of an input") {
 }
 
 TEST_CASE("elementwise: fewer tokens than planned, along any axis") {
-    const OpPath path = GENERATE(from_range(few_paths()));
+    const OpPath path = GENERATE(from_range(main_op_paths()));
     const uint32_t axis = GENERATE(0u, 1u, 2u, 4u, kMaxRank);
     ElementCase c;
     c.op = Op::add;
@@ -214,7 +202,7 @@ TEST_CASE("elementwise: fewer tokens than planned, along any axis") {
 }
 
 TEST_CASE("swiglu: fewer tokens than planned") {
-    const OpPath path = GENERATE(from_range(few_paths()));
+    const OpPath path = GENERATE(from_range(main_op_paths()));
     ElementCase c;
     c.op = Op::swiglu;
     c.shape = {2, 9, 20};
@@ -223,7 +211,7 @@ TEST_CASE("swiglu: fewer tokens than planned") {
 }
 
 TEST_CASE("softplus and silu keep their relative accuracy far out") {
-    const OpPath path = GENERATE(from_range(few_paths()));
+    const OpPath path = GENERATE(from_range(main_op_paths()));
     ElementCase c;
     c.op = GENERATE(Op::softplus, Op::silu);
     ElementInputs in;
@@ -239,7 +227,7 @@ TEST_CASE("softplus and silu keep their relative accuracy far out") {
 }
 
 TEST_CASE("swiglu: reference file") {
-    const OpPath path = GENERATE(from_range(paths()));
+    const OpPath path = GENERATE(from_range(scalar_op_paths()));
     const StoredFile file = read_safetensors(std::string(SCANDIUM_TEST_REFERENCE_DIR) + "/swiglu_basic.safetensors");
     ElementCase c;
     c.op = Op::swiglu;

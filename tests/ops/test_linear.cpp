@@ -147,7 +147,7 @@ bool has_matrices(DType type) {
 
 // The library's own choice and the floor; matrices too, which a CPU that has them does not take by itself.
 std::vector<OpPath> few_paths(const LinearCase& c) {
-    std::vector<OpPath> paths = {{Variant::automatic, MemoryAccess::automatic, 16}, {Variant::scalar, MemoryAccess::descriptor, 4}};
+    std::vector<OpPath> paths = main_op_paths();
     if (c.rows() > 8 && has_matrices(c.x)) paths.push_back({Variant::coopmat, MemoryAccess::automatic, 16});
     return paths;
 }

@@ -135,11 +135,6 @@ void check_case(const NormCase& c, const OpPath& path, uint64_t seed = 1) {
         }
 }
 
-// The library's own choice, and the floor.
-std::vector<OpPath> few_paths() {
-    return {{Variant::automatic, MemoryAccess::automatic, 16}, {Variant::scalar, MemoryAccess::descriptor, 4}};
-}
-
 TEST_CASE("norm: each option alone") {
     const OpPath path = GENERATE(from_range(op_paths()));
     const int option = GENERATE(range(0, 8));
@@ -156,7 +151,7 @@ TEST_CASE("norm: each option alone") {
 }
 
 TEST_CASE("norm: every option together, in both orders and kinds") {
-    const OpPath path = GENERATE(from_range(few_paths()));
+    const OpPath path = GENERATE(from_range(main_op_paths()));
     const bool norm_first = GENERATE(false, true);
     const NormKind kind = GENERATE(NormKind::rms, NormKind::layer);
     NormCase c;
@@ -168,7 +163,7 @@ TEST_CASE("norm: every option together, in both orders and kinds") {
 }
 
 TEST_CASE("norm: sizes that fill no pack, team or workgroup") {
-    const OpPath path = GENERATE(from_range(few_paths()));
+    const OpPath path = GENERATE(from_range(main_op_paths()));
     const uint64_t dim = GENERATE(1, 3, 8, 63, 260, 832, 1000);
     NormCase c;
     c.shape = {5, dim};
@@ -190,7 +185,7 @@ TEST_CASE("norm: groups of any size") {
 }
 
 TEST_CASE("norm: rows of every length up to the longest") {
-    const OpPath path = GENERATE(from_range(few_paths()));
+    const OpPath path = GENERATE(from_range(main_op_paths()));
     const uint64_t dim = GENERATE(4096, 8191, 32768);
     const bool norm_first = GENERATE(false, true);
     NormCase c;
@@ -202,7 +197,7 @@ TEST_CASE("norm: rows of every length up to the longest") {
 }
 
 TEST_CASE("norm: element types, each tensor for itself") {
-    const OpPath path = GENERATE(from_range(few_paths()));
+    const OpPath path = GENERATE(from_range(main_op_paths()));
     const int which = GENERATE(range(0, 5));
     NormCase c;
     c.shape = {4, 328};
@@ -217,7 +212,7 @@ TEST_CASE("norm: element types, each tensor for itself") {
 }
 
 TEST_CASE("norm: outputs in the place of inputs") {
-    const OpPath path = GENERATE(from_range(few_paths()));
+    const OpPath path = GENERATE(from_range(main_op_paths()));
     const auto [y_in, residual_out_in] = GENERATE(std::pair("x", ""), std::pair("z", "residual"), std::pair("residual", "x"),
                                                   std::pair("", "residual"), std::pair("x", "z"));
     const uint64_t dim = GENERATE(192, 16384);
@@ -232,7 +227,7 @@ TEST_CASE("norm: outputs in the place of inputs") {
 }
 
 TEST_CASE("norm: rows and elements apart in memory") {
-    const OpPath path = GENERATE(from_range(few_paths()));
+    const OpPath path = GENERATE(from_range(main_op_paths()));
     NormCase c;
     c.with_everything();
     c.shape = {2, 5, 72};
@@ -248,7 +243,7 @@ TEST_CASE("norm: rows and elements apart in memory") {
 }
 
 TEST_CASE("norm: batches of tokens, and fewer than planned") {
-    const OpPath path = GENERATE(from_range(few_paths()));
+    const OpPath path = GENERATE(from_range(main_op_paths()));
     const uint64_t tokens = GENERATE(0, 1, 4, 9);
     const uint64_t dim = GENERATE(24, 320);
     NormCase c;
@@ -259,7 +254,7 @@ TEST_CASE("norm: batches of tokens, and fewer than planned") {
 }
 
 TEST_CASE("norm: a batch of single tokens") {
-    const OpPath path = GENERATE(from_range(few_paths()));
+    const OpPath path = GENERATE(from_range(main_op_paths()));
     NormCase c;
     c.shape = {70, 1, 40};
     c.with_everything();
@@ -267,7 +262,7 @@ TEST_CASE("norm: a batch of single tokens") {
 }
 
 TEST_CASE("norm: the mean is taken off before squares are summed") {
-    const OpPath path = GENERATE(from_range(few_paths()));
+    const OpPath path = GENERATE(from_range(main_op_paths()));
     NormCase c;
     c.kind = NormKind::layer;
     c.offset = 300;
@@ -278,7 +273,7 @@ TEST_CASE("norm: the mean is taken off before squares are summed") {
 }
 
 TEST_CASE("norm: a row of zeros gives zeros, and no row depends on another") {
-    const OpPath path = GENERATE(from_range(few_paths()));
+    const OpPath path = GENERATE(from_range(main_op_paths()));
     NormCase c;
     c.shape = {40, 36};
     NormInputs in = make_inputs(c);

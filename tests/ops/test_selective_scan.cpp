@@ -15,7 +15,7 @@ constexpr OpPath kBest = {Variant::automatic, MemoryAccess::automatic, 16}, kFlo
 
 // As the library would choose, at the floor, and with lanes of a subgroup if the device can.
 std::vector<OpPath> some_paths() {
-    std::vector<OpPath> paths = {kBest, kFloor};
+    std::vector<OpPath> paths = main_op_paths();
     for (const OpPath& path : op_paths())
         if (path.variant == Variant::subgroup && path.alignment == 16 && paths.size() < 3) paths.push_back(path);
     return paths;

@@ -11,10 +11,6 @@
 namespace scandium::test {
 namespace {
 
-std::vector<OpPath> some_paths() {
-    return {{Variant::automatic, MemoryAccess::automatic, 16}, {Variant::scalar, MemoryAccess::descriptor, 4}};
-}
-
 UpdateCase mamba1(uint64_t channels, uint64_t dstate) {
     UpdateCase c;
     c.per_head = c.token_axis = false;
@@ -36,7 +32,7 @@ TEST_CASE("selective_state_update: both forms on every path of the device") {
 TEST_CASE("selective_state_update: Mamba-1 as one head of many channels") {
     const auto [channels, dstate] = GENERATE(std::pair(2048, 16), std::pair(200, 16), std::pair(67, 5), std::pair(64, 1));
     UpdateCase c = mamba1(uint64_t(channels), uint64_t(dstate)).with_everything();
-    c.path = GENERATE(from_range(some_paths()));
+    c.path = GENERATE(from_range(main_op_paths()));
     check_case(c);
 }
 
@@ -44,7 +40,7 @@ TEST_CASE("selective_state_update: any dstate and headdim") {
     const auto [headdim, dstate] = GENERATE(std::pair(64, 128), std::pair(7, 33), std::pair(5, 512), std::pair(1, 500), std::pair(100, 20),
                                             std::pair(16, 64), std::pair(3, 2), std::pair(1, 1));
     UpdateCase c;
-    c.path = GENERATE(from_range(some_paths()));
+    c.path = GENERATE(from_range(main_op_paths()));
     c.shape = {headdim * dstate == 1 ? 100u : 2u, 2, 2, uint64_t(headdim), 1, uint64_t(dstate)};  // enough for an average
     c.per_head = GENERATE(true, false);
     c.state_dtype = c.per_head ? DType::f32 : DType::bf16;
@@ -53,7 +49,7 @@ TEST_CASE("selective_state_update: any dstate and headdim") {
 
 TEST_CASE("selective_state_update: types of the state and of what comes in") {
     UpdateCase c;
-    c.path = GENERATE(from_range(some_paths()));
+    c.path = GENERATE(from_range(main_op_paths()));
     c.state_dtype = GENERATE(DType::f32, DType::f16, DType::bf16);
     c.io_dtype = GENERATE(DType::f32, DType::f16, DType::bf16);
     c.state_out = c.io_dtype == DType::f16 ? StateOut::other_tensor : StateOut::in_place;
@@ -64,14 +60,14 @@ TEST_CASE("selective_state_update: types of the state and of what comes in") {
 
 TEST_CASE("selective_state_update: heads in groups") {
     UpdateCase c;
-    c.path = GENERATE(from_range(some_paths()));
+    c.path = GENERATE(from_range(main_op_paths()));
     c.shape = {2, 1, 6, 8, GENERATE(1u, 2u, 3u, 6u), 16};
     check_case(c);
 }
 
 TEST_CASE("selective_state_update: each option alone") {
     UpdateCase c;
-    c.path = GENERATE(from_range(some_paths()));
+    c.path = GENERATE(from_range(main_op_paths()));
     c.per_head = GENERATE(true, false);
     const int option = GENERATE(range(0, 8));
     if (option == 0) c.D = true;
@@ -87,7 +83,7 @@ TEST_CASE("selective_state_update: each option alone") {
 
 TEST_CASE("selective_state_update: a NaN stays in its own head, and is not lost") {
     UpdateCase c;
-    c.path = GENERATE(from_range(some_paths()));
+    c.path = GENERATE(from_range(main_op_paths()));
     c.per_head = GENERATE(true, false);
     c.dt_softplus = true;
     c.dt_min = 0.1f;
@@ -130,7 +126,7 @@ TEST_CASE("selective_state_update: states in slots, with padding and indices tha
 
 TEST_CASE("selective_state_update: rows that write slots of their choice") {
     UpdateCase c;
-    c.path = GENERATE(from_range(some_paths()));
+    c.path = GENERATE(from_range(main_op_paths()));
     c.shape = {4, 1, 2, 8, 1, 16};
     c.shape.slots_out = 6;
     c.state_out = StateOut::other_tensor;
@@ -185,7 +181,7 @@ TEST_CASE("selective_state_update: several tokens give the bits of one after the
 
 TEST_CASE("selective_state_update: strides") {
     UpdateCase c;
-    c.path = GENERATE(from_range(some_paths()));
+    c.path = GENERATE(from_range(main_op_paths()));
     c.shape = {2, 2, 3, 10, 1, 12};
     c.state_dtype = c.io_dtype = GENERATE(DType::f32, DType::f16);
     c.z = true;

@@ -138,8 +138,22 @@ std::vector<OpPath> op_paths() {
             for (uint32_t alignment : {16u, 4u}) {
                 if (variant == Variant::subgroup && !(caps.subgroup_arithmetic && caps.subgroup_shuffle)) continue;
                 if (access == MemoryAccess::address && !caps.features.buffer_device_address) continue;
+                if (access == MemoryAccess::descriptor && caps.features.buffer_device_address && few_paths_wanted()) continue;
                 paths.push_back({variant, access, alignment});
             }
+    return paths;
+}
+
+std::vector<OpPath> scalar_op_paths() {
+    std::vector<OpPath> paths;
+    for (const OpPath& path : op_paths())
+        if (path.variant == Variant::scalar) paths.push_back(path);
+    return paths;
+}
+
+std::vector<OpPath> main_op_paths() {
+    std::vector<OpPath> paths = {{Variant::automatic, MemoryAccess::automatic, 16}};
+    if (!few_paths_wanted()) paths.push_back({Variant::scalar, MemoryAccess::descriptor, 4});
     return paths;
 }
 

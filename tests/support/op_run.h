@@ -59,5 +59,9 @@ struct OpPath {
 std::string to_text(const OpPath& path);
 // Each variant and access that the device has, wide loads allowed and not.
 std::vector<OpPath> op_paths();
+// Those of op_paths() for operators that have no other variant.
+std::vector<OpPath> scalar_op_paths();
+// The library's own choice; and the floor, unless few paths are wanted.
+std::vector<OpPath> main_op_paths();
 
 }  // namespace scandium::test

@@ -40,7 +40,13 @@ std::vector<SsdPath> device_paths() {
     for (SsdAlgorithm algorithm : {SsdAlgorithm::chunked, SsdAlgorithm::recurrent})
         for (Variant variant : {Variant::scalar, Variant::subgroup, Variant::coopmat})
             for (MemoryAccess access : {MemoryAccess::address, MemoryAccess::descriptor})
-                if (const SsdPath path{algorithm, variant, access}; missing(path).empty()) paths.push_back(path);
+                if (const SsdPath path{algorithm, variant, access}; missing(path).empty()) {
+                    const bool again = !paths.empty() && paths.back().algorithm == algorithm && paths.back().variant == variant;
+                    if (!again || !few_paths_wanted()) paths.push_back(path);
+                }
+    // Through descriptors on_path promises too little alignment for it.
+    const SsdPath fused{SsdAlgorithm::fused, Variant::coopmat, MemoryAccess::address};
+    if (missing(fused).empty()) paths.push_back(fused);
     return paths;
 }
 
@@ -56,10 +62,11 @@ std::vector<SsdPath> main_paths() {
         preferred.variant = Variant::subgroup;
         if (!missing(preferred).empty()) preferred.variant = Variant::scalar;
     }
-    return {preferred,
-            {SsdAlgorithm::recurrent, Variant::automatic, MemoryAccess::automatic},
-            {SsdAlgorithm::chunked, Variant::scalar, MemoryAccess::descriptor},
-            {SsdAlgorithm::recurrent, Variant::scalar, MemoryAccess::descriptor}};
+    std::vector<SsdPath> paths = {preferred, {SsdAlgorithm::recurrent, Variant::automatic, MemoryAccess::automatic}};
+    if (few_paths_wanted()) return paths;
+    paths.push_back({SsdAlgorithm::chunked, Variant::scalar, MemoryAccess::descriptor});
+    paths.push_back({SsdAlgorithm::recurrent, Variant::scalar, MemoryAccess::descriptor});
+    return paths;
 }
 
 std::vector<SsdPath> main_paths_and_matrices(DType io) {
@@ -72,7 +79,9 @@ std::vector<SsdPath> main_paths_and_matrices(DType io) {
 std::vector<SsdPath> variant_paths() {
     std::vector<SsdPath> paths;
     for (const SsdPath& path : device_paths())
-        if (path.access == MemoryAccess::descriptor) paths.push_back({path.algorithm, path.variant, MemoryAccess::automatic});
+        if (path.algorithm != SsdAlgorithm::fused &&
+            (paths.empty() || paths.back().algorithm != path.algorithm || paths.back().variant != path.variant))
+            paths.push_back({path.algorithm, path.variant, MemoryAccess::automatic});
     return paths;
 }
 

@@ -55,6 +55,8 @@ std::vector<Message> TestDevice::close() {
 
 std::vector<Message> TestDevice::take_messages() { return std::exchange(messages_, {}); }
 
+bool few_paths_wanted() { return environment_is("SCANDIUM_TEST_PATHS", "few"); }
+
 std::string to_text(const std::vector<Message>& messages) {
     std::string text;
     for (const Message& message : messages) text += std::string(to_string(message.result)) + ": " + message.text + "\n";

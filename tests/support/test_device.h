@@ -3,6 +3,7 @@
 //   SCANDIUM_TEST_VALIDATION   1: validation layers, and every message fails the test that caused it
 //   SCANDIUM_TEST_FEATURES     "none": enable no optional feature, as on a plain Vulkan 1.1 device;
 //                              "buffer_device_address": only that one; unset: all
+//   SCANDIUM_TEST_PATHS        "few": each variant by one way to memory only; unset: by every way
 #pragma once
 
 #include <string>
@@ -40,6 +41,9 @@ private:
     Features features_;  // of SCANDIUM_TEST_FEATURES
     std::vector<Message> messages_;
 };
+
+// Of SCANDIUM_TEST_PATHS: for a further device of a kind that is tested by every path already.
+bool few_paths_wanted();
 
 std::string to_text(const std::vector<Message>& messages);
 

@@ -16,6 +16,8 @@ enum class SsdAlgorithm : uint32_t {
     automatic = 0,
     chunked,    // chunk_cumsum, chunk_state, state_passing, bmm_chunk, chunk_scan
     recurrent,  // token by token with the state in registers
+    fused,      // C B^T of all chunks, then chunk by chunk with the state in registers: 16-bit x, B and C, matrix units.
+                // Its chunks are its own, whatever chunk_size says
 };
 SCANDIUM_API const char* to_string(SsdAlgorithm algorithm) noexcept;
 

@@ -1,0 +1,77 @@
+// The fused form: C B^T of all chunks, then one workgroup to a head and block of headdim from the first token to the last.
+#include <cstdio>
+
+#include "ops/ssd_stages.h"
+#include "shared/ssd_fused.h"
+
+namespace scandium {
+namespace {
+
+Dispatch fused_dispatch(Kernel kernel, const char* name, const SsdSlice& slice, const FusedChoice& fused) {
+    Dispatch d = ssd_dispatch(kernel, name, slice, FUSED_CHUNK);
+    std::snprintf(d.reason, sizeof d.reason, "%s", fused.reason);
+    d.variant = Variant::coopmat;
+    d.flavour = fused.flavour;
+    d.subgroup_size = fused.required_subgroup_size;
+    d.full_subgroups = true;
+    d.keeps_types = true;  // x, B and C are read as operands
+    d.spec(SPEC_MATRIX_M, fused.shape.m);
+    d.spec(SPEC_MATRIX_N, fused.shape.n);
+    d.spec(SPEC_MATRIX_K, fused.shape.k);
+    return d;
+}
+
+}  // namespace
+
+Dispatch ssd_fused_cb(const SsdSlice& slice, const SsdChoice& choice) {
+    const FusedChoice& fused = choice.fused;
+    Dispatch d = fused_dispatch(Kernel::ssd_fused_cb, "ssd_fused_cb", slice, fused);
+    d.local_size = fused.cb_local_size;
+    d.shared_memory = fused.cb_shared_memory;
+    d.argument(FUSED_CB_B, slice.B, Access::read);
+    d.argument(FUSED_CB_C, slice.C, Access::read);
+    d.argument(FUSED_CB_CB, slice.CB, Access::write);
+    d.argument(FUSED_CB_LARGEST, slice.largest, Access::write);
+    d.groups[0] = slice.chunks;
+    d.groups[1] = slice.groups;
+    d.groups[2] = slice.batch;
+    d.tokens.axis = 0;
+    d.tokens.per_group = FUSED_CHUNK;
+    return d;
+}
+
+Dispatch ssd_fused_scan(const SsdSlice& slice, const SsdChoice& choice) {
+    const FusedChoice& fused = choice.fused;
+    Dispatch d = fused_dispatch(Kernel::ssd_fused_scan, "ssd_fused_scan", slice, fused);
+    d.local_size = fused.local_size;
+    d.shared_memory = fused.shared_memory;
+    d.spec(SPEC_SSD_DT_SOFTPLUS, uint32_t(slice.dt_softplus));
+    d.spec(SPEC_SSD_DT_MIN, slice.dt_min);
+    d.spec(SPEC_SSD_DT_MAX, slice.dt_max);
+    d.spec(SPEC_FUSED_ROWS, fused.rows);
+    d.spec(SPEC_FUSED_HEADS, fused.heads);
+    d.spec(SPEC_FUSED_ROW_TILES, fused.row_tiles);
+    d.spec(SPEC_FUSED_SPLIT_STATE, uint32_t(fused.split_state));
+    d.spec(SPEC_FUSED_SPLIT_CB, uint32_t(fused.split_cb));
+    d.spec(SPEC_FUSED_SPLIT_X, uint32_t(fused.split_x));
+    d.spec(SPEC_FUSED_UNROLL, uint32_t(fused.unroll));
+    d.argument(FUSED_X, slice.x, Access::read);
+    d.argument(FUSED_DT, slice.dt, Access::read);
+    d.argument(FUSED_A, slice.A, Access::read);
+    d.argument(FUSED_B, slice.B, Access::read);
+    d.argument(FUSED_C, slice.C, Access::read);
+    d.argument(FUSED_CB_IN, slice.CB, Access::read);
+    d.argument(FUSED_LARGEST_IN, slice.largest, Access::read);
+    d.argument(FUSED_D, slice.D, Access::read);
+    d.argument(FUSED_Z, slice.z, Access::read);
+    d.argument(FUSED_DT_BIAS, slice.dt_bias, Access::read);
+    d.argument(FUSED_INITIAL, slice.initial_states, Access::read);
+    d.argument(FUSED_Y, slice.y, Access::write);
+    d.argument(FUSED_FINAL, slice.final_states, Access::write);
+    d.groups[0] = (slice.headdim + fused.rows - 1) / fused.rows;
+    d.groups[1] = (slice.heads + fused.heads - 1) / fused.heads;
+    d.groups[2] = slice.batch;
+    return d;
+}
+
+}  // namespace scandium

@@ -1,0 +1,125 @@
+#include "ops/ssd_fused_choose.h"
+
+#include "ops/choose.h"
+#include "ops/ssd_choose.h"
+#include "shared/ssd_fused.h"
+
+namespace scandium {
+namespace {
+
+constexpr uint32_t kMostRows = 80;        // of headdim in a workgroup: 5 tiles of 16
+constexpr uint32_t kMostColumns = 256;    // of the state, which a subgroup has in registers
+constexpr uint32_t kSharedBytes = 49152;  // at most, even where a device has more: a second workgroup hides latency
+
+uint32_t round_up(uint32_t value, uint32_t step) { return (value + step - 1) / step * step; }
+uint32_t odd_from(uint32_t value) { return value | 1; }
+
+// Columns of the state in whole pairs of tiles.
+uint32_t columns_of(const FusedChoice& c, const SsdProblem& problem) { return round_up(problem.dstate, 2 * c.shape.n); }
+
+// The bytes that ssd_fused_scan.comp declares; the names are its own.
+uint32_t scan_shared_memory(const FusedChoice& c, const SsdProblem& problem) {
+    constexpr uint32_t q = FUSED_CHUNK;
+    const uint32_t pitch_cb = odd_from(columns_of(c, problem) / 4);
+    const uint32_t segment = (c.split_x ? 3 : 2) * c.shape.m / 8, pitch_x = odd_from(c.rows / c.shape.m * segment);
+    const uint32_t pitch_m = odd_from(c.split_cb ? q / 4 : q / 8);
+    const uint32_t pieces = q * pitch_cb + c.heads * q * (pitch_x + pitch_m);
+    // Of a token: sum_of, step_of and weight_of twice, factor_of; of a head: total_weight, largest_step and largest_x twice,
+    // largest_state.
+    return 16 * pieces + 4 * c.heads * (7 * q + 7);
+}
+
+uint32_t cb_shared_memory(const FusedChoice& c, const SsdProblem& problem) {
+    const uint32_t pitch = odd_from(round_up(problem.dstate, c.shape.k) / 8);
+    return 16 * FUSED_CHUNK * (2 * pitch + odd_from(FUSED_CHUNK / 4)) + 4 * FUSED_LARGEST;
+}
+
+// The largest shape that tiles a chunk, and whose accumulators, packed in pairs, are whole operands.
+bool find_shape(const Caps& caps, DType type, CooperativeMatrixShape* out) {
+    uint32_t best = 0;
+    for (uint32_t i = 0; i < caps.cooperative_matrix_count; ++i) {
+        const CooperativeMatrixShape& s = caps.cooperative_matrices[i];
+        if (s.a != type || s.b != type || s.c != DType::f32 || s.result != DType::f32) continue;
+        if (s.m % 8 != 0 || s.n % 8 != 0 || s.k % 8 != 0 || s.m > 16 || s.k % s.n != 0 || 2 * s.n % s.k != 0) continue;
+        if (FUSED_CHUNK % s.m != 0 || FUSED_CHUNK % s.k != 0 || s.m * s.n * s.k <= best) continue;
+        best = s.m * s.n * s.k;
+        *out = s;
+    }
+    return best != 0;
+}
+
+// Fills in what follows from heads and row_tiles; whether that can be had.
+bool complete(const Caps& caps, const SsdProblem& problem, FusedChoice* c) {
+    const uint32_t step = c->row_tiles * c->shape.m, blocks = (problem.headdim + kMostRows - 1) / kMostRows;
+    c->rows = round_up((problem.headdim + blocks - 1) / blocks, step);
+    c->local_size = c->heads * (c->rows / step) * c->subgroup_size;
+    c->shared_memory = scan_shared_memory(*c, problem);
+    if (c->local_size > caps.max_invocations || c->local_size > caps.max_workgroup_size_x) return false;
+    if (c->shared_memory > caps.shared_memory || c->shared_memory > kSharedBytes) return false;
+    // A packed pair of the state's tiles has to fit a subgroup's own part of shared memory.
+    const uint32_t segment_words = (c->split_x ? 3 : 2) * c->shape.m / 2;
+    if (c->row_tiles * segment_words < c->shape.n || FUSED_CHUNK / c->shape.m < 1) return false;
+    // Rows of pieces are dealt to lanes in powers of two.
+    const uint32_t x_lanes = power_of_two_from(c->rows / 8), bc_lanes = power_of_two_from(columns_of(*c, problem) / 16);
+    return c->local_size % x_lanes == 0 && c->local_size / x_lanes % c->heads == 0 && c->local_size % bc_lanes == 0 &&
+           c->local_size % (FUSED_CHUNK / 8) == 0;
+}
+
+// What the H100 was fastest with, where it fits: two heads share a chunk's B and C if enough workgroups are left.
+bool choose_tiles(const Caps& caps, const SsdProblem& problem, FusedChoice* c) {
+    constexpr uint64_t kManyHeads = 256;
+    const bool pairs = problem.nheads / problem.ngroups % 2 == 0 && problem.batch * problem.nheads >= kManyHeads;
+    const uint32_t most_heads = problem.fused.heads ? problem.fused.heads : pairs ? 2 : 1;
+    const uint32_t first_tiles = problem.fused.row_tiles ? problem.fused.row_tiles : 1;
+    for (c->heads = most_heads; c->heads > 0; --c->heads)
+        for (c->row_tiles = first_tiles; c->row_tiles <= 2; ++c->row_tiles)
+            if (complete(caps, problem, c)) return true;
+    return false;
+}
+
+// Rounding y alone costs 2.06e-4 (f16) or 1.66e-3 (bf16), relative RMS; rounding M, the state and x w as much again, each of
+// its share of y. M is cheap to split, and with that random problems come to 2.3e-4 and 1.8e-3. A state of the caller's may
+// be all of y for a while.
+void choose_splits(const SsdProblem& problem, FusedChoice* c) {
+    const uint32_t free = problem.has_initial ? kSplitCB | kSplitState : kSplitCB;
+    const uint32_t split = problem.fused.split ? problem.fused.split : free;
+    c->split_state = split & kSplitState;
+    c->split_cb = split & kSplitCB;
+    c->split_x = split & kSplitX;
+}
+
+const char* try_fused(const Caps& caps, const SsdProblem& problem, const ProductChoice& product, FusedChoice* c) {
+    if (product.variant != Variant::coopmat) return "no matrix units for these operands";
+    if (problem.packing != Packing::none) return "packed sequences";
+    if (problem.has_states) return "the states at chunk boundaries never leave its registers";
+    if (problem.headdim % 8 != 0 || problem.dstate % 8 != 0) return "headdim or dstate is no multiple of 8";
+    if (problem.dstate > kMostColumns) return "dstate is over 256";
+    if (!problem.in_pieces) return "x, B or C is not laid out in 16-byte pieces";
+    if (!caps.subgroup_arithmetic || !caps.subgroup_shuffle) return "no subgroup arithmetic or shuffle";
+    if (!find_kernel_code(Kernel::ssd_fused_scan, product.flavour, Backend::address16)) return "this build has no kernel";
+    if (!find_shape(caps, problem.x, &c->shape)) return "no matrix shape tiles a chunk";
+    c->flavour = product.flavour;
+    c->required_subgroup_size = product.subgroup_size;
+    c->subgroup_size = product.local_size / 4;
+    c->cb_local_size = 4 * c->subgroup_size;
+    c->cb_shared_memory = cb_shared_memory(*c, problem);
+    choose_splits(problem, c);
+    c->unroll = caps.device_type != VK_PHYSICAL_DEVICE_TYPE_CPU;
+    if (c->subgroup_size < 8) return "subgroups of fewer than 8 lanes";
+    if (c->cb_shared_memory > caps.shared_memory || c->cb_shared_memory > kSharedBytes || !choose_tiles(caps, problem, c))
+        return "a chunk exceeds shared memory or a workgroup";
+    return nullptr;
+}
+
+}  // namespace
+
+FusedChoice choose_fused(const Caps& caps, const SsdProblem& problem, const ProductChoice& product) {
+    FusedChoice c;
+    c.why_not = try_fused(caps, problem, product, &c);
+    if (!c.why_not)
+        say(c.reason, "%ux%ux%u %s matrices, %u x %u rows in a workgroup, %u in a subgroup", c.shape.m, c.shape.n, c.shape.k,
+            to_string(problem.x), c.heads, c.rows, c.row_tiles * c.shape.m);
+    return c;
+}
+
+}  // namespace scandium

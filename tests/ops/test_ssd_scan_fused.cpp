@@ -1,0 +1,135 @@
+// ssd_scan's fused form, where the device has matrix units. Compiling for them is slow on a CPU, so each case has many options.
+#include <catch2/catch_test_macros.hpp>
+#include <catch2/generators/catch_generators.hpp>
+#include <catch2/matchers/catch_matchers_string.hpp>
+#include <cmath>
+
+#include "support/compare.h"
+#include "support/random.h"
+#include "support/ssd_case.h"
+
+namespace scandium::test {
+namespace {
+
+using Catch::Matchers::ContainsSubstring;
+
+// The last chunk is short, and no tile fits headdim or dstate.
+SsdCase fused_case(MemoryAccess access = MemoryAccess::automatic) {
+    SsdCase c;
+    c.algorithm = SsdAlgorithm::fused;
+    c.variant = Variant::coopmat;
+    c.access = access;
+    c.shape = {2, 70, 4, 24, 2, 40};
+    return c.with_io(matrix_dtype());
+}
+
+void skip_if_missing(const SsdCase& c) {
+    const std::string reason = missing({c.algorithm, c.variant, c.access});
+    if (!reason.empty()) SKIP(reason);
+}
+
+TEST_CASE("fused: every option, and fewer tokens than planned") {
+    SsdCase c = fused_case().with_everything();
+    skip_if_missing(c);
+    c.D = SsdD::per_element;
+    c.final_dtype = c.x_dtype;
+    c.dt_dtype = c.x_dtype;
+    for (uint64_t recorded : {0, 1, 32, 47}) {
+        c.record_seqlen = recorded;
+        check_case(c);
+    }
+}
+
+TEST_CASE("fused: no option, through descriptors, with y in f32") {
+    SsdCase c = fused_case(MemoryAccess::descriptor);
+    skip_if_missing(c);
+    c.shape = {1, 64, 3, 16, 1, 16};
+    c.y_dtype = DType::f32;
+    c.D = SsdD::per_head;
+    c.separate_buffers = true;
+    const SsdInputs in = make_inputs(c);
+    const SsdRun once = run_ok(c, in), thrice = run_ssd(c, in, 3);
+    check_outputs(c, once, expected(c, in));
+    CHECK(differing_bits(once.y, thrice.y) == 0);
+    CHECK(differing_bits(once.final_states, thrice.final_states) == 0);
+}
+
+// What is computed on the way would leave f16 on either side.
+TEST_CASE("fused: magnitudes beyond f16") {
+    SsdCase c = fused_case();
+    skip_if_missing(c);
+    c.shape = {1, 70, 2, 16, 1, 32};
+    c.initial_states = true;
+    c.y_dtype = DType::f32;
+    SsdInputs in = make_inputs(c);
+    const auto times = [](std::vector<double>* values, double factor, DType dtype) {
+        for (double& v : *values) v = rounded(v * factor, dtype);
+    };
+    SECTION("large C B^T and state") {
+        times(&in.B, 32, c.bc_dtype);
+        times(&in.C, 32, c.bc_dtype);
+        in.dt.assign(in.dt.size(), 1);
+        in.A = {-0.0001, -0.1};
+    }
+    SECTION("small x and step") {
+        times(&in.x, 1.0 / 1024, c.x_dtype);
+        in.dt.assign(in.dt.size(), rounded(1e-4, DType::f32));
+        times(&in.initial_states, 1e-9, DType::f32);
+    }
+    SECTION("a large initial state that decays") {
+        times(&in.initial_states, 1 << 20, DType::f32);
+        in.A = {-16, -4};
+    }
+    SECTION("inputs that come and go") {
+        for (size_t i = 0; i < in.x.size(); ++i) in.x[i] = rounded(in.x[i] * (i / 32 % 20 == 0 ? 1024 : 1.0 / 64), c.x_dtype);
+    }
+    SECTION("nothing at all") {
+        in.x.assign(in.x.size(), 0);
+        in.initial_states.assign(in.initial_states.size(), 0);
+    }
+    SECTION("decay by -1e4 within a chunk") {
+        in.dt.assign(in.dt.size(), 10);
+        in.A = {-16, -0.001};
+    }
+    check_outputs(c, run_ok(c, in), expected(c, in));
+}
+
+TEST_CASE("fused: tokens too far apart for one binding, so that the state is carried from part to part") {
+    SsdCase c = fused_case(MemoryAccess::descriptor);
+    skip_if_missing(c);
+    constexpr uint64_t kMiB = (1 << 20) / 2;
+    c.separate_buffers = c.initial_states = true;
+    c.shape = {1, 41, 1, 8, 1, 8};
+    c.x_layout.order = {1, 0, 2, 3};
+    c.x_layout.slowest_stride = 4 * kMiB;
+    check_case(c);
+}
+
+TEST_CASE("fused: what it cannot do is refused with the reason, and left to the staged form where not forced") {
+    SsdCase c = fused_case();
+    skip_if_missing(c);
+    std::string reason;
+    SECTION("states") {
+        c.states = true;
+        reason = "states";
+    }
+    SECTION("packed sequences") {
+        c.shape.batch = 1;
+        c.cu_seqlens = {0, 30, 70};
+        reason = "packed";
+    }
+    SECTION("an odd headdim") {
+        c.shape.headdim = 25;
+        reason = "multiple of 8";
+    }
+    SECTION("a last axis that is not contiguous") {
+        c.bc_layout.step = 2;
+        reason = "pieces";
+    }
+    const SsdRun run = run_ssd(c, make_inputs(c));
+    CHECK(run.result == Result::unsupported);
+    CHECK_THAT(run.message, ContainsSubstring("fused") && ContainsSubstring(reason));
+}
+
+}  // namespace
+}  // namespace scandium::test
