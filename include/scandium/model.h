@@ -48,7 +48,7 @@ struct ModelHost {
 struct Model;
 
 // How matrices are kept on the device. Everything else (norms, convolutions, A, D, biases) is f32.
-//   automatic  the file's type; on a CPU f32, as long as that takes 2 GiB or less
+//   automatic  the file's type (of random weights bf16); on a CPU f32, as long as that takes 2 GiB or less
 //   q8, q4     blocks of 32 integers with a scale in f16 (quantize.h), of the projections whose in_features are a multiple of
 //              32. The head is q8 in both; the embedding, from which rows are looked up, is 16 bits wide. dt_proj stays
 //              16 bits wide too.
@@ -66,7 +66,9 @@ SCANDIUM_API const char* to_string(WeightType type) noexcept;
 using ModelProgress = bool (*)(void* user, uint64_t done_bytes, uint64_t total_bytes);
 
 struct ModelDesc {
-    const char* folder = nullptr;    // with config.json and model.safetensors, or its parts and their index
+    const char* folder = nullptr;  // with config.json and model.safetensors, or its parts and their index
+    // In place of a folder: a model of this configuration with random weights, of which only speed can be learnt.
+    const ModelConfig* random_model = nullptr;
     const Device* device = nullptr;  // has to outlive the model
     ModelHost host;                  // what it refers to has to outlive the model and its sessions
     WeightType weights = WeightType::automatic;

@@ -6,6 +6,7 @@
 
 #include "core/halves.h"
 #include "files/text.h"
+#include "model/sampler_math.h"
 #include "scandium/quantize.h"
 
 namespace scandium {
@@ -17,7 +18,7 @@ public:
     void add(uint64_t bytes) const {
         done_ += bytes;
         if (desc_.progress && !desc_.progress(desc_.progress_user, done_, total_))
-            throw FileError(std::string(desc_.folder) + ": loading was given up");
+            throw FileError("load_model: loading was given up");
     }
 
 private:
@@ -31,6 +32,7 @@ namespace {
 constexpr VkDeviceSize kBlockBytes = VkDeviceSize(64) << 20;  // small weights share blocks of this size
 constexpr uint64_t kPieceElements = uint64_t(1) << 20;        // converted at a time
 constexpr DType kScaleType = DType::f16;
+constexpr size_t kMostOffset = 4099;  // random weights are parts of the same noise
 
 bool is_matrix(WeightRole role) {
     return role == WeightRole::embedding || role == WeightRole::in_proj || role == WeightRole::x_proj || role == WeightRole::dt_proj ||
@@ -43,6 +45,11 @@ bool is_quantised(const WeightSpec& spec) {
 }
 
 DType dense_type(WeightType type) { return type == WeightType::f32 ? DType::f32 : type == WeightType::bf16 ? DType::bf16 : DType::f16; }
+
+uint64_t piece_of(const WeightSpec& spec) {
+    const uint64_t row = spec.rank == 2 ? spec.shape[1] : spec.shape[0];
+    return std::max<uint64_t>(1, kPieceElements / row) * row;
+}
 
 void read_floats(const Weight& from, uint64_t first, uint64_t count, std::vector<float>* out) {
     out->resize(count);
@@ -59,17 +66,18 @@ void read_floats(const Weight& from, uint64_t first, uint64_t count, std::vector
 }
 
 // The bits of `dtype`, which are 16.
-void to_halves(const std::vector<float>& values, DType dtype, const Weight& from, std::vector<uint16_t>* out) {
-    out->resize(values.size());
-    for (size_t i = 0; i < values.size(); ++i) (*out)[i] = dtype == DType::f16 ? f16_from(values[i]) : bf16_from(values[i]);
-    if (dtype != DType::f16) return;
+std::vector<uint16_t> to_halves(const std::vector<float>& values, DType dtype, const std::string& name) {
+    std::vector<uint16_t> halves(values.size());
+    for (size_t i = 0; i < values.size(); ++i) halves[i] = dtype == DType::f16 ? f16_from(values[i]) : bf16_from(values[i]);
+    if (dtype != DType::f16) return halves;
     for (float value : values)
-        if (std::abs(value) >= 65520) throw FileError(from.key + ": has weights beyond the range of f16");
+        if (std::abs(value) >= 65520) throw FileError("tensor " + in_quotes(name) + " has weights beyond the range of f16");
+    return halves;
 }
 
-void check_finite(const std::vector<float>& values, const Weight& from) {
+void check_finite(const std::vector<float>& values, const std::string& name) {
     for (float value : values)
-        if (!std::isfinite(value)) throw FileError("tensor " + in_quotes(from.key) + " has a value that is NaN or infinite");
+        if (!std::isfinite(value)) throw FileError("tensor " + in_quotes(name) + " has a value that is NaN or infinite");
 }
 
 }  // namespace
@@ -150,34 +158,59 @@ void DeviceWeights::put(const Place& place, VkDeviceSize offset, const void* dat
     require(host_.upload(host_.user, blocks_[place.block].get(), place.offset + offset, data, size));
 }
 
+// Converts the values of elements from `first` on, and moves them.
+void DeviceWeights::store_piece(const DeviceWeight& weight, uint64_t first, std::vector<float>* values, const std::string& name) {
+    const size_t count = values->size();
+    if (weight.spec.role == WeightRole::A_log)
+        for (float& value : *values) value = -std::exp(value);
+    if (weight.format != WeightFormat::dense) {
+        check_finite(*values, name);
+        std::vector<uint32_t> words(quantized_words(weight.format, count));
+        std::vector<uint16_t> scales(count / kQuantBlock);
+        const auto quantise = weight.format == WeightFormat::q8 ? quantize_q8 : quantize_q4;
+        if (quantise({values->data(), count}, weight.dtype, words.data(), scales.data()) != Result::ok)
+            throw FileError("tensor " + in_quotes(name) + " has weights too large for scales in f16");
+        put(weight.values, quantized_words(weight.format, first) * sizeof(uint32_t), words.data(), words.size() * sizeof(uint32_t));
+        put(weight.scales, first / kQuantBlock * sizeof(uint16_t), scales.data(), scales.size() * sizeof(uint16_t));
+    } else if (weight.dtype == DType::f32) {
+        put(weight.values, first * sizeof(float), values->data(), count * sizeof(float));
+    } else {
+        const std::vector<uint16_t> halves = to_halves(*values, weight.dtype, name);
+        put(weight.values, first * sizeof(uint16_t), halves.data(), count * sizeof(uint16_t));
+    }
+}
+
 // In pieces of whole rows, so that blocks of integers stay whole and little memory is needed.
 void DeviceWeights::store(const DeviceWeight& weight, const Weight& from, const Progress* progress) {
-    const uint64_t row = weight.spec.rank == 2 ? weight.spec.shape[1] : weight.spec.shape[0], all = weight.spec.elements();
-    const uint64_t piece = std::max<uint64_t>(1, kPieceElements / row) * row;
+    const uint64_t piece = piece_of(weight.spec), all = weight.spec.elements();
     std::vector<float> values;
-    std::vector<uint16_t> halves;
-    std::vector<uint32_t> words;
     for (uint64_t first = 0; first < all; first += piece) {
         const uint64_t count = std::min(piece, all - first);
         read_floats(from, first, count, &values);
-        if (weight.spec.role == WeightRole::A_log)
-            for (float& value : values) value = -std::exp(value);
-        if (weight.format != WeightFormat::dense) {
-            check_finite(values, from);
-            words.resize(quantized_words(weight.format, count));
-            halves.resize(count / kQuantBlock);
-            const auto quantise = weight.format == WeightFormat::q8 ? quantize_q8 : quantize_q4;
-            if (quantise({values.data(), values.size()}, weight.dtype, words.data(), halves.data()) != Result::ok)
-                throw FileError("tensor " + in_quotes(from.key) + " has weights too large for scales in f16");
-            put(weight.values, quantized_words(weight.format, first) * sizeof(uint32_t), words.data(), words.size() * sizeof(uint32_t));
-            put(weight.scales, first / kQuantBlock * sizeof(uint16_t), halves.data(), halves.size() * sizeof(uint16_t));
-        } else if (weight.dtype == DType::f32) {
-            put(weight.values, first * sizeof(float), values.data(), values.size() * sizeof(float));
-        } else {
-            to_halves(values, weight.dtype, from, &halves);
-            put(weight.values, first * sizeof(uint16_t), halves.data(), halves.size() * sizeof(uint16_t));
-        }
+        store_piece(weight, first, &values, from.key);
         if (progress) progress->add(count * size_of(from.dtype));
+    }
+}
+
+void DeviceWeights::load_random(const ModelDesc& desc) {
+    Pcg32 random;
+    std::vector<float> noise(kPieceElements + kMostOffset), values;
+    for (float& value : noise) value = static_cast<float>(random.uniform() * 2 - 1);
+    const Progress progress(desc, bytes_);
+    for (const DeviceWeight& weight : weights_) {
+        const WeightRole role = weight.spec.role;
+        const uint64_t piece = piece_of(weight.spec), all = weight.spec.elements();
+        // Norms and D are 1; A is -1 to -16, dt' about 0.01.
+        const bool is_one = role == WeightRole::norm || role == WeightRole::gated_norm || role == WeightRole::final_norm || role == WeightRole::D;
+        const float middle = is_one ? 1.0f : role == WeightRole::A_log ? 1.4f : role == WeightRole::dt_bias ? -4.6f : 0.0f;
+        const float reach = is_one ? 0.0f : role == WeightRole::A_log ? 1.3f : std::sqrt(3.0f / static_cast<float>(weight.spec.shape[weight.spec.rank - 1]));
+        for (uint64_t first = 0; first < all; first += piece) {
+            const size_t offset = random.next() % kMostOffset;
+            values.resize(std::min(piece, all - first));
+            for (size_t i = 0; i < values.size(); ++i) values[i] = middle + reach * noise[(offset + i) % noise.size()];
+            store_piece(weight, first, &values, canonical_name(weight.spec));
+        }
+        progress.add(weight.values.size + weight.scales.size);
     }
 }
 

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <map>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include "model/boundary.h"
@@ -57,6 +59,9 @@ public:
     // Moves all weights there. Throws FileError, ResultError.
     void load(const Checkpoint& checkpoint, const ModelDesc& desc);
 
+    // Random ones, as models have them before training. Throws FileError, ResultError.
+    void load_random(const ModelDesc& desc);
+
     const DeviceWeight* find(WeightRole role, uint32_t layer) const;  // null if the model has none such
     // What logits are computed with: the head, or the embedding, or a copy of either in small integers.
     const DeviceWeight& head() const { return weights_[head_]; }
@@ -70,6 +75,7 @@ private:
     void add(const WeightSpec& spec, WeightFormat format, DType dtype);
     Place take(uint64_t bytes);
     void store(const DeviceWeight& weight, const Weight& from, const class Progress* progress);
+    void store_piece(const DeviceWeight& weight, uint64_t first, std::vector<float>* values, const std::string& name);
     void put(const Place& place, VkDeviceSize offset, const void* data, VkDeviceSize size);
 
     const ModelHost host_;

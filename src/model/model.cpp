@@ -1,6 +1,7 @@
 #include "model/model.h"
 
 #include <filesystem>
+#include <optional>
 
 #include "core/device_state.h"
 #include "files/text.h"
@@ -21,10 +22,11 @@ bool has_matrices_of(const Caps& caps, DType type) {
     return false;
 }
 
-WeightType choose_weights(const Checkpoint& checkpoint, const ModelConfig& config, const Caps& caps) {
+// `file`: the type that the file has.
+WeightType choose_weights(DType file, const ModelConfig& config, const Caps& caps) {
     if (caps.device_type == VK_PHYSICAL_DEVICE_TYPE_CPU && parameter_count(config) * sizeof(float) <= kMostBytesInF32)
         return WeightType::f32;
-    switch (checkpoint.find(WeightRole::in_proj, 0)->dtype) {
+    switch (file) {
     case DType::f16: return WeightType::f16;
     case DType::bf16: return WeightType::bf16;
     default: return WeightType::f32;
@@ -50,13 +52,19 @@ std::unique_ptr<Model> load(const ModelDesc& desc) {
     model->device = desc.device;
     model->host = desc.host;
     model->access = desc.access;
-    model->config = read_config(desc.folder);
-    if (model->config.n_layer == 0) throw FileError(std::string(desc.folder) + ": the model has no layers");
-    const Checkpoint checkpoint(desc.folder, model->config);
-    model->weight_type = desc.weights == WeightType::automatic ? choose_weights(checkpoint, model->config, caps) : desc.weights;
+    if (desc.random_model) check_model_config(*desc.random_model, "load_model");
+    model->config = desc.random_model ? *desc.random_model : read_config(desc.folder);
+    if (model->config.n_layer == 0) throw FileError("load_model: the model has no layers");
+    std::optional<Checkpoint> checkpoint;
+    if (!desc.random_model) checkpoint.emplace(desc.folder, model->config);
+    const DType file_type = checkpoint ? checkpoint->find(WeightRole::in_proj, 0)->dtype : DType::bf16;
+    model->weight_type = desc.weights == WeightType::automatic ? choose_weights(file_type, model->config, caps) : desc.weights;
     model->prefill_type = choose_prefill_type(model->weight_type, caps);
     model->weights = std::make_unique<DeviceWeights>(model->config, model->weight_type, model->host, caps, model->buffer_usage());
-    model->weights->load(checkpoint, desc);
+    if (checkpoint)
+        model->weights->load(*checkpoint, desc);
+    else
+        model->weights->load_random(desc);
     return model;
 }
 
@@ -96,7 +104,8 @@ Result load_model_config(const char* folder, DiagnosticsCallback callback, void*
 
 Result load_model(const ModelDesc& desc, Model** out) noexcept {
     const Diagnostics diagnostics = {desc.diagnostics, desc.diagnostics_user};
-    if (!desc.folder || !desc.device || !out) return diagnostics.fail(Result::invalid_argument, "load_model: a pointer is null");
+    if ((!desc.folder && !desc.random_model) || !desc.device || !out)
+        return diagnostics.fail(Result::invalid_argument, "load_model: a pointer is null");
     *out = nullptr;
     if (!is_complete(desc.host)) return diagnostics.fail(Result::invalid_argument, "load_model: a function of ModelHost is null");
     if (static_cast<uint32_t>(desc.weights) > static_cast<uint32_t>(WeightType::q4))

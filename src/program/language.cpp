@@ -109,6 +109,7 @@ Language::Language(const ModelArguments& arguments, const SessionOptions& option
     ProgressLine line("loading");
     ModelDesc desc;
     desc.folder = arguments.folder.c_str();
+    desc.random_model = arguments.random_model;
     desc.device = context_device(context);
     desc.host = model_host(context);
     desc.weights = weights;

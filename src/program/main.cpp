@@ -44,7 +44,14 @@ void add_bench_options(CLI::App* bench, BenchArguments* arguments) {
     bench->add_option("--model", arguments->models, "Sizes of a model's layers")
         ->type_name("130m|370m|780m|1.3b|2.7b|codestral")
         ->allow_extra_args(false);
-    bench->add_option("--tokens", arguments->tokens, "For --model (default 1x4096)")->type_name("BATCHxSEQLEN")->allow_extra_args(false);
+    bench->add_option("--tokens", arguments->tokens, "For --model and --lm (default 1x4096)")->type_name("BATCHxSEQLEN")->allow_extra_args(false);
+#if defined(SCANDIUM_HAS_MODEL)
+    bench
+        ->add_option("--lm", arguments->language_models,
+                     "In place of operators: prompts and steps of a language model of these sizes with random weights")
+        ->type_name("130m|370m|780m|1.3b|2.7b")
+        ->allow_extra_args(false);
+#endif
     bench->add_option("--dtype", arguments->dtypes, "Type of inputs and outputs (default f32)")
         ->type_name("f32|f16|bf16")
         ->allow_extra_args(false);
@@ -53,7 +60,8 @@ void add_bench_options(CLI::App* bench, BenchArguments* arguments) {
     bench->add_option("--variant", arguments->variant, "Force a family of kernels")->type_name("scalar|subgroup|coopmat|auto");
     bench->add_option("--access", arguments->access, "How kernels reach memory")->type_name("auto|address|descriptor");
     bench->add_option("--chunk-size", arguments->chunk_size, "16 to 256, or auto")->type_name("N");
-    bench->add_option("--weights", arguments->weights, "Of linear (default dense, in the type of --dtype)")->type_name("dense|q8|q4");
+    bench->add_option("--weights", arguments->weights, "Of linear (default dense, in the type of --dtype), or of --lm")
+        ->type_name("dense|q8|q4|auto|f32|f16|bf16");
     bench->add_option("--segments", arguments->segments, "Of selective_scan: parts in time, 0 for the plan's choice")->type_name("N");
     bench->add_option("--device", arguments->device, "Index, or part of the name (default: the best one)")->type_name("INDEX|NAME");
     bench->add_option("--json", arguments->json, "Write the results there; - for standard output")->type_name("FILE|-");
@@ -167,10 +175,13 @@ int run_command_line(int argc, char** argv) {
         app.exit(error);  // --help, --version
         return finish_output(kFine);
     }
-    return finish_output(models.parsed()     ? models.run()
-                         : devices->parsed() ? show_devices(json)
-                         : bench->parsed()   ? bench_operators(bench_arguments)
-                                             : run_cases(arguments));
+    if (models.parsed()) return finish_output(models.run());
+#if defined(SCANDIUM_HAS_MODEL)
+    if (!bench_arguments.language_models.empty()) return finish_output(bench_language(bench_arguments));
+#endif
+    return finish_output(devices->parsed() ? show_devices(json)
+                         : bench->parsed() ? bench_operators(bench_arguments)
+                                           : run_cases(arguments));
 }
 
 int complain(int code, const std::string& sentence) {
