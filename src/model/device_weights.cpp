@@ -17,8 +17,7 @@ public:
     Progress(const ModelDesc& desc, uint64_t total) : desc_(desc), total_(total) {}
     void add(uint64_t bytes) const {
         done_ += bytes;
-        if (desc_.progress && !desc_.progress(desc_.progress_user, done_, total_))
-            throw FileError("load_model: loading was given up");
+        if (desc_.progress && !desc_.progress(desc_.progress_user, done_, total_)) throw FileError("load_model: loading was given up");
     }
 
 private:
@@ -201,9 +200,12 @@ void DeviceWeights::load_random(const ModelDesc& desc) {
         const WeightRole role = weight.spec.role;
         const uint64_t piece = piece_of(weight.spec), all = weight.spec.elements();
         // Norms and D are 1; A is -1 to -16, dt' about 0.01.
-        const bool is_one = role == WeightRole::norm || role == WeightRole::gated_norm || role == WeightRole::final_norm || role == WeightRole::D;
+        const bool is_one =
+            role == WeightRole::norm || role == WeightRole::gated_norm || role == WeightRole::final_norm || role == WeightRole::D;
         const float middle = is_one ? 1.0f : role == WeightRole::A_log ? 1.4f : role == WeightRole::dt_bias ? -4.6f : 0.0f;
-        const float reach = is_one ? 0.0f : role == WeightRole::A_log ? 1.3f : std::sqrt(3.0f / static_cast<float>(weight.spec.shape[weight.spec.rank - 1]));
+        const float reach = is_one                      ? 0.0f
+                            : role == WeightRole::A_log ? 1.3f
+                                                        : std::sqrt(3.0f / static_cast<float>(weight.spec.shape[weight.spec.rank - 1]));
         for (uint64_t first = 0; first < all; first += piece) {
             const size_t offset = random.next() % kMostOffset;
             values.resize(std::min(piece, all - first));

@@ -63,7 +63,8 @@ double measure(F&& work) {
     work();
     std::vector<double> seconds;
     const Clock::time_point start = Clock::now();
-    while (seconds.size() < kMostRuns && (seconds.size() < kLeastRuns || Clock::now() - start < std::chrono::duration<double>(kLongEnough))) {
+    while (seconds.size() < kMostRuns &&
+           (seconds.size() < kLeastRuns || Clock::now() - start < std::chrono::duration<double>(kLongEnough))) {
         const Clock::time_point begin = Clock::now();
         work();
         seconds.push_back(std::chrono::duration<double>(Clock::now() - begin).count());
@@ -96,7 +97,8 @@ std::string measure_model(const std::string& name, const Tokens& tokens, const B
     const ModelInfo info = language.info();
     return format("%s, %s, weights %s (%s)\n", name.c_str(), one_line(language.caps().device_name).c_str(), to_string(info.weights),
                   size_text(info.weight_bytes).c_str()) +
-           format("  prefill of %u tokens   %s   %.1f tokens/s\n", tokens.prompt, time_text(prefill_s * 1e6).c_str(), tokens.prompt / prefill_s) +
+           format("  prefill of %u tokens   %s   %.1f tokens/s\n", tokens.prompt, time_text(prefill_s * 1e6).c_str(),
+                  tokens.prompt / prefill_s) +
            format("  a step of %u            %s   %.1f tokens/s   %.1f GB/s of weights\n", tokens.batch, time_text(decode_s * 1e6).c_str(),
                   tokens.batch / decode_s, static_cast<double>(info.step_weight_bytes) / decode_s * 1e-9);
 }

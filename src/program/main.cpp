@@ -44,7 +44,9 @@ void add_bench_options(CLI::App* bench, BenchArguments* arguments) {
     bench->add_option("--model", arguments->models, "Sizes of a model's layers")
         ->type_name("130m|370m|780m|1.3b|2.7b|codestral")
         ->allow_extra_args(false);
-    bench->add_option("--tokens", arguments->tokens, "For --model and --lm (default 1x4096)")->type_name("BATCHxSEQLEN")->allow_extra_args(false);
+    bench->add_option("--tokens", arguments->tokens, "For --model and --lm (default 1x4096)")
+        ->type_name("BATCHxSEQLEN")
+        ->allow_extra_args(false);
 #if defined(SCANDIUM_HAS_MODEL)
     bench
         ->add_option("--lm", arguments->language_models,
