@@ -138,6 +138,14 @@ TEST_CASE("perplexity: Shakespeare is foretold better than noise") {
     CHECK(run_program({"perplexity", shakespeare(), folder.path("text")}).code == 2);
 }
 
+TEST_CASE("bench --lm: a size that there is not, or what does not go with it, is refused") {
+    const NoDrivers none;
+    CHECK_THAT(run_program({"bench", "--lm", "3b"}).err, ContainsSubstring("--lm: '3b'"));
+    CHECK_THAT(run_program({"bench", "--lm", "130m", "--op", "linear"}).err, ContainsSubstring("--op"));
+    CHECK_THAT(run_program({"bench", "--lm", "130m", "--tokens", "4096"}).err, ContainsSubstring("--tokens"));
+    CHECK(run_program({"bench", "--lm", "130m"}).code == 3);
+}
+
 TEST_CASE("tokenize: the reference's encodings, and back") {
     const NoDrivers none;
     const TempFolder folder;

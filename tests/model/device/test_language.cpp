@@ -4,8 +4,10 @@
 #include <catch2/generators/catch_generators.hpp>
 #include <catch2/generators/catch_generators_range.hpp>
 #include <catch2/matchers/catch_matchers_string.hpp>
+#include <cmath>
 
 #include "model/device/language_case.h"
+#include "support/allocation_count.h"
 #include "support/compare.h"
 
 namespace scandium::test {
@@ -257,6 +259,56 @@ TEST_CASE("load_model: progress goes up to all bytes, and may give up") {
     CHECK_THAT(told.message, Catch::Matchers::ContainsSubstring("given up"));
     const std::string missing = c.folder + "/nothing";
     desc.folder = missing.c_str();
+    CHECK(load_model(desc, &model) == Result::invalid_argument);
+}
+
+TEST_CASE("decode: nothing is allocated for a token beyond what the driver takes to submit") {
+    if (!can_count_allocations()) SKIP("allocations cannot be counted here");
+    const LanguageCase c = language_case("lm_mamba2_tiny");
+    const ModelPtr model = open_model(c.folder);
+    TestSession session(model.get(), with_chunk(8, false));
+    Context* context = TestDevice::get().context();
+    Recording* nothing = nullptr;
+    REQUIRE(create_recording(context, RecordingDesc(), &nothing) == Result::ok);
+    const float* logits = nullptr;
+    const int32_t token = c.ids[0], slot = 0;
+    const auto allocations = [](auto&& work) {
+        REQUIRE(work() == Result::ok);  // the first may be another
+        const uint64_t before = allocation_count();
+        bool fine = true;
+        for (int i = 0; i < 5; ++i) fine = fine && work() == Result::ok;
+        const uint64_t count = allocation_count() - before;
+        REQUIRE(fine);
+        return count;
+    };
+    const uint64_t of_submitting = allocations([&] { return run(context, nothing); });
+    CHECK(allocations([&] { return decode(session.runner(), {&token, 1}, {&slot, 1}, &logits); }) <= of_submitting);
+    destroy_recording(context, nothing);
+}
+
+TEST_CASE("load_model: random weights are the same each time, and give finite logits") {
+    ModelConfig config = model_config(open_model(language_case("lm_mamba2_tiny").folder).get());
+    const WeightType weights = GENERATE(WeightType::f32, WeightType::bf16, WeightType::q8, WeightType::q4);
+    CAPTURE(to_string(weights));
+    ModelDesc desc;
+    desc.random_model = &config;
+    desc.device = TestDevice::get().device();
+    desc.host = model_host(TestDevice::get().context());
+    desc.weights = weights;
+    std::vector<float> first;
+    for (int i = 0; i < 2; ++i) {
+        Model* model = nullptr;
+        REQUIRE(load_model(desc, &model) == Result::ok);
+        const ModelPtr owned(model);
+        TestSession session(model, with_chunk(8, false));
+        const std::vector<float> logits = session.last(0, {1, 2, 3, 4, 5, 6, 7, 8, 9});
+        CHECK(std::all_of(logits.begin(), logits.end(), [](float logit) { return std::isfinite(logit); }));
+        CHECK(*std::max_element(logits.begin(), logits.end()) > 0);
+        if (i == 0) first = logits;
+        CHECK(logits == first);
+    }
+    config.d_ssm += 1;
+    Model* model = nullptr;
     CHECK(load_model(desc, &model) == Result::invalid_argument);
 }
 
