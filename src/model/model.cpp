@@ -115,7 +115,10 @@ Result load_model(const ModelDesc& desc, Model** out) noexcept {
 
 void destroy_model(Model* model) noexcept { delete model; }
 
-const ModelConfig& model_config(const Model* model) noexcept { return model->config; }
+const ModelConfig& model_config(const Model* model) noexcept {
+    static const ModelConfig kNone;
+    return model ? model->config : kNone;
+}
 
 ModelInfo model_info(const Model* model) noexcept {
     ModelInfo info;

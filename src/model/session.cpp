@@ -113,8 +113,12 @@ Result create_session(const Model* model, const SessionOptions& options, Session
 
 void destroy_session(Session* session) noexcept { delete session; }
 
-const Model* model_of(const Session* session) noexcept { return session->model; }
-const SessionOptions& session_options(const Session* session) noexcept { return session->options; }
+const Model* model_of(const Session* session) noexcept { return session ? session->model : nullptr; }
+
+const SessionOptions& session_options(const Session* session) noexcept {
+    static const SessionOptions kNone;
+    return session ? session->options : kNone;
+}
 
 SessionPass prefill_pass(const Session* session, uint32_t slot) noexcept {
     return session ? pass_of(session->prefill, slot) : SessionPass();
