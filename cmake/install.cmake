@@ -1,5 +1,6 @@
 # What `cmake --install` puts where: headers, libraries, the program, a CMake package and a pkg-config file.
-#   find_package(scandium) gives scandium::scandium and, if they were built, scandium::context and scandium::model.
+#   find_package(scandium) gives scandium::scandium and, if they were built, scandium::context, scandium::model and
+#   scandium::model_run.
 option(SCANDIUM_INSTALL "Install Scandium with the project" ${PROJECT_IS_TOP_LEVEL})
 if(NOT SCANDIUM_INSTALL)
   return()
@@ -21,7 +22,13 @@ if(TARGET scandium_model)
   install(TARGETS scandium_model scandium_files EXPORT scandiumModelTargets)
   install(EXPORT scandiumModelTargets NAMESPACE scandium:: DESTINATION ${SCANDIUM_PACKAGE_DIR})
 else()
-  list(APPEND left_out PATTERN model_config.h EXCLUDE PATTERN sampler.h EXCLUDE PATTERN tokenizer.h EXCLUDE)
+  list(APPEND left_out PATTERN model.h EXCLUDE PATTERN model_config.h EXCLUDE PATTERN sampler.h EXCLUDE PATTERN tokenizer.h EXCLUDE)
+endif()
+if(TARGET scandium_model_run)
+  install(TARGETS scandium_model_run EXPORT scandiumModelRunTargets)
+  install(EXPORT scandiumModelRunTargets NAMESPACE scandium:: DESTINATION ${SCANDIUM_PACKAGE_DIR})
+else()
+  list(APPEND left_out PATTERN model_run.h EXCLUDE)
 endif()
 install(TARGETS scandium EXPORT scandiumTargets)
 install(EXPORT scandiumTargets NAMESPACE scandium:: DESTINATION ${SCANDIUM_PACKAGE_DIR})

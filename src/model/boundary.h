@@ -9,11 +9,23 @@
 
 namespace scandium {
 
+// What the host or the library returned, and has told of already.
+struct ResultError : std::exception {
+    explicit ResultError(Result why) : result(why) {}
+    const char* what() const noexcept override { return to_string(result); }
+    Result result;
+};
+inline void require(Result result) {
+    if (result != Result::ok) throw ResultError(result);
+}
+
 template <class F>
 Result guarded(const Diagnostics& diagnostics, F&& work) noexcept {
     try {
         work();
         return Result::ok;
+    } catch (const ResultError& error) {
+        return error.result;
     } catch (const UnsupportedError& error) {
         return diagnostics.fail(Result::unsupported, "%s", error.what());
     } catch (const FileError& error) {

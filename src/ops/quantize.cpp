@@ -1,35 +1,13 @@
 // Weights as small integers: the way there and back.
 #include "scandium/quantize.h"
 
-#include <bit>
 #include <cmath>
 #include <cstring>
 
+#include "core/halves.h"
+
 namespace scandium {
 namespace {
-
-// Rounded to nearest even by f32 itself: the sum's last place is that of the 16-bit type.
-uint16_t f16_from(float value) {
-    const uint32_t bits = std::bit_cast<uint32_t>(value), sign = bits >> 16 & 0x8000u, magnitude = bits & 0x7fffffffu;
-    if (magnitude >= 0x47800000u) return uint16_t(sign | 0x7c00u);
-    if (magnitude < 0x38800000u) {  // subnormal: next to 0.5 one unit of f32 is one of f16's
-        const float raised = std::bit_cast<float>(magnitude) + 0.5f;
-        return uint16_t(sign | (std::bit_cast<uint32_t>(raised) - 0x3f000000u));
-    }
-    return uint16_t(sign | (magnitude - 0x38000000u + 0xfffu + (magnitude >> 13 & 1u)) >> 13);
-}
-
-float f32_from_f16(uint16_t half) {
-    const uint32_t sign = uint32_t(half & 0x8000u) << 16, magnitude = half & 0x7fffu;
-    if (magnitude >= 0x7c00u) return std::bit_cast<float>(sign | 0x7f800000u | magnitude << 13);
-    const float value = magnitude < 0x400u ? std::ldexp(float(magnitude), -24) : std::bit_cast<float>((magnitude << 13) + 0x38000000u);
-    return sign ? -value : value;
-}
-
-uint16_t bf16_from(float value) {
-    const uint32_t bits = std::bit_cast<uint32_t>(value);
-    return uint16_t((bits + 0x7fffu + (bits >> 16 & 1u)) >> 16);
-}
 
 bool is_scale_type(DType type) { return type == DType::f32 || type == DType::f16 || type == DType::bf16; }
 
@@ -41,13 +19,13 @@ float store_scale(float scale, DType type, void* scales, size_t index) {
     }
     const uint16_t half = type == DType::f16 ? f16_from(scale) : bf16_from(scale);
     static_cast<uint16_t*>(scales)[index] = half;
-    return type == DType::f16 ? f32_from_f16(half) : std::bit_cast<float>(uint32_t(half) << 16);
+    return type == DType::f16 ? f32_from_f16(half) : f32_from_bf16(half);
 }
 
 float load_scale(DType type, const void* scales, size_t index) {
     if (type == DType::f32) return static_cast<const float*>(scales)[index];
     const uint16_t half = static_cast<const uint16_t*>(scales)[index];
-    return type == DType::f16 ? f32_from_f16(half) : std::bit_cast<float>(uint32_t(half) << 16);
+    return type == DType::f16 ? f32_from_f16(half) : f32_from_bf16(half);
 }
 
 // How integers lie in words.

@@ -46,7 +46,7 @@ BenchChoices read_choices(const BenchArguments& arguments, const std::string& dt
     choices.algorithm = choose("--algorithm", arguments.algorithm, kAlgorithms);
     choices.variant = choose("--variant", arguments.variant, kVariants);
     choices.chunk_size = read_chunk_size(arguments.chunk_size);
-    choices.weights = arguments.weights;
+    choices.weights = arguments.weights.empty() ? "dense" : arguments.weights;
     uint64_t segments = 0;
     if (!parse_number(arguments.segments, &segments) || segments > 1024)
         throw UsageError(format("--segments: %s is not a whole number up to 1024", in_quotes(arguments.segments).c_str()));

@@ -6,6 +6,10 @@
 #include <string>
 #include <vector>
 
+namespace scandium {
+struct ModelConfig;
+}
+
 namespace scandium::program {
 
 enum ExitCode : int { kFine = 0, kCheckFailed = 1, kBadInput = 2, kNoDevice = 3 };
@@ -25,14 +29,46 @@ struct RunArguments {
 };
 
 struct BenchArguments {
-    std::vector<std::string> ops, shapes, models, dtypes = {"f32"}, tokens = {"1x4096"};
+    std::vector<std::string> language_models, ops, shapes, models, dtypes = {"f32"}, tokens = {"1x4096"};
     std::string state_dtype = "f32", device;
     std::string variant = "auto", algorithm = "auto", access = "auto", chunk_size = "auto", json;
-    std::string weights = "dense", segments = "0";
+    std::string weights, segments = "0";  // weights: empty for the default
+};
+
+struct ModelArguments {
+    std::string folder, device, weights = "auto";
+    const ModelConfig* random_model = nullptr;  // in place of a folder
+};
+
+struct LogitsArguments {
+    ModelArguments model;
+    std::string input, output, chunk;
+};
+
+struct GenerateArguments {
+    ModelArguments model;
+    std::string prompt, count = "256";
+    std::string temperature = "0.8", top_k = "0", top_p = "1", min_p = "0", repetition_penalty = "1", seed = "0";
+    std::vector<std::string> stops;
+};
+
+struct PerplexityArguments {
+    ModelArguments model;
+    std::string input;
+};
+
+struct TokenizeArguments {
+    std::string folder, input = "-";
+    bool decode = false, json = false;
 };
 
 int show_devices(bool json);
 int run_cases(const RunArguments& arguments);
 int bench_operators(const BenchArguments& arguments);
+int bench_language(const BenchArguments& arguments);
+int write_logits(const LogitsArguments& arguments);
+int generate_text(const GenerateArguments& arguments);
+int measure_perplexity(const PerplexityArguments& arguments);
+int tokenize_text(const TokenizeArguments& arguments);
 
 }  // namespace scandium::program

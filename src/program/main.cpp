@@ -1,4 +1,4 @@
-// scandium: runs state-space operators on tensors from files, and checks the results.
+// scandium: runs state-space operators on tensors from files, checks the results, and writes text with language models.
 #include <CLI/CLI.hpp>
 #include <iostream>
 #include <new>
@@ -44,7 +44,16 @@ void add_bench_options(CLI::App* bench, BenchArguments* arguments) {
     bench->add_option("--model", arguments->models, "Sizes of a model's layers")
         ->type_name("130m|370m|780m|1.3b|2.7b|codestral")
         ->allow_extra_args(false);
-    bench->add_option("--tokens", arguments->tokens, "For --model (default 1x4096)")->type_name("BATCHxSEQLEN")->allow_extra_args(false);
+    bench->add_option("--tokens", arguments->tokens, "For --model and --lm (default 1x4096)")
+        ->type_name("BATCHxSEQLEN")
+        ->allow_extra_args(false);
+#if defined(SCANDIUM_HAS_MODEL)
+    bench
+        ->add_option("--lm", arguments->language_models,
+                     "In place of operators: prompts and steps of a language model of these sizes with random weights")
+        ->type_name("130m|370m|780m|1.3b|2.7b")
+        ->allow_extra_args(false);
+#endif
     bench->add_option("--dtype", arguments->dtypes, "Type of inputs and outputs (default f32)")
         ->type_name("f32|f16|bf16")
         ->allow_extra_args(false);
@@ -53,11 +62,93 @@ void add_bench_options(CLI::App* bench, BenchArguments* arguments) {
     bench->add_option("--variant", arguments->variant, "Force a family of kernels")->type_name("scalar|subgroup|coopmat|auto");
     bench->add_option("--access", arguments->access, "How kernels reach memory")->type_name("auto|address|descriptor");
     bench->add_option("--chunk-size", arguments->chunk_size, "16 to 256, or auto")->type_name("N");
-    bench->add_option("--weights", arguments->weights, "Of linear (default dense, in the type of --dtype)")->type_name("dense|q8|q4");
+    bench->add_option("--weights", arguments->weights, "Of linear (default dense, in the type of --dtype), or of --lm")
+        ->type_name("dense|q8|q4|auto|f32|f16|bf16");
     bench->add_option("--segments", arguments->segments, "Of selective_scan: parts in time, 0 for the plan's choice")->type_name("N");
     bench->add_option("--device", arguments->device, "Index, or part of the name (default: the best one)")->type_name("INDEX|NAME");
     bench->add_option("--json", arguments->json, "Write the results there; - for standard output")->type_name("FILE|-");
 }
+
+#if defined(SCANDIUM_HAS_MODEL)
+void add_model_options(CLI::App* app, ModelArguments* model) {
+    app->add_option("model", model->folder, "Folder with config.json and model.safetensors")->required()->type_name("MODEL_DIR");
+    app->add_option("--weights", model->weights, "How weights are kept on the device")->type_name("auto|f32|f16|bf16|q8|q4");
+    app->add_option("--device", model->device, "Index, or part of the name (default: the best one)")->type_name("INDEX|NAME");
+}
+
+void add_logits_options(CLI::App* logits, LogitsArguments* arguments) {
+    add_model_options(logits, &arguments->model);
+    logits->add_option("case", arguments->input, "With the tensor input_ids")->required()->type_name("CASE.safetensors");
+    logits->add_option("-o,--output", arguments->output, "Write the tensor logits (seqlen, vocab) there")
+        ->required()
+        ->type_name("OUT.safetensors");
+    logits->add_option("--chunk", arguments->chunk, "Tokens that are computed at once (default: all, up to 512)")->type_name("N");
+}
+
+void add_generate_options(CLI::App* generate, GenerateArguments* arguments) {
+    add_model_options(generate, &arguments->model);
+    generate->add_option("--prompt", arguments->prompt, "What to go on from; - for standard input")->type_name("TEXT|-");
+    generate->add_option("-n", arguments->count, "Tokens at most (default 256)")->type_name("N");
+    generate->add_option("--temperature", arguments->temperature, "Default 0.8; 0: always the likeliest token")->type_name("T");
+    generate->add_option("--top-k", arguments->top_k, "Of the K likeliest tokens only (default 0: all)")->type_name("K");
+    generate->add_option("--top-p", arguments->top_p, "Of the likeliest tokens that reach P together (default 1)")->type_name("P");
+    generate->add_option("--min-p", arguments->min_p, "Of tokens with this share of the likeliest one's probability (default 0)")
+        ->type_name("P");
+    generate->add_option("--repetition-penalty", arguments->repetition_penalty, "Default 1: none")->type_name("R");
+    generate->add_option("--seed", arguments->seed, "Default 0")->type_name("S");
+    generate->add_option("--stop", arguments->stops, "End before this text")->type_name("TEXT")->allow_extra_args(false);
+}
+
+void add_perplexity_options(CLI::App* perplexity, PerplexityArguments* arguments) {
+    add_model_options(perplexity, &arguments->model);
+    perplexity->add_option("file", arguments->input, "A text; - for standard input")->required()->type_name("FILE|-");
+}
+
+void add_tokenize_options(CLI::App* tokenize, TokenizeArguments* arguments) {
+    tokenize->add_option("model", arguments->folder, "Folder with tokenizer.json, or config.json of a model of bytes")
+        ->required()
+        ->type_name("MODEL_DIR");
+    tokenize->add_option("file", arguments->input, "A text, or with --decode numbers (default -: standard input)")->type_name("FILE|-");
+    tokenize->add_flag("--decode", arguments->decode, "From tokens to text");
+    tokenize->add_flag("--json", arguments->json, "From an array of strings to one of arrays of tokens");
+}
+
+// The commands of language models.
+class ModelCommands {
+public:
+    explicit ModelCommands(CLI::App* app) {
+        generate_ = app->add_subcommand("generate", "Write text with a language model");
+        add_generate_options(generate_, &generate_arguments_);
+        logits_ = app->add_subcommand("logits", "Compute a language model's logits of given tokens");
+        add_logits_options(logits_, &logits_arguments_);
+        perplexity_ = app->add_subcommand("perplexity", "Measure how well a language model foretells a text");
+        add_perplexity_options(perplexity_, &perplexity_arguments_);
+        tokenize_ = app->add_subcommand("tokenize", "Turn text into a language model's tokens");
+        add_tokenize_options(tokenize_, &tokenize_arguments_);
+    }
+    bool parsed() const { return generate_->parsed() || logits_->parsed() || perplexity_->parsed() || tokenize_->parsed(); }
+    int run() const {
+        if (generate_->parsed()) return generate_text(generate_arguments_);
+        if (logits_->parsed()) return write_logits(logits_arguments_);
+        if (perplexity_->parsed()) return measure_perplexity(perplexity_arguments_);
+        return tokenize_text(tokenize_arguments_);
+    }
+
+private:
+    CLI::App *generate_, *logits_, *perplexity_, *tokenize_;
+    GenerateArguments generate_arguments_;
+    LogitsArguments logits_arguments_;
+    PerplexityArguments perplexity_arguments_;
+    TokenizeArguments tokenize_arguments_;
+};
+#else
+class ModelCommands {
+public:
+    explicit ModelCommands(CLI::App*) {}
+    bool parsed() const { return false; }
+    int run() const { return kFine; }
+};
+#endif
 
 int finish_output(int code) {
     if (!std::cout.flush()) throw UsageError("standard output cannot be written");
@@ -78,6 +169,7 @@ int run_command_line(int argc, char** argv) {
     CLI::App* bench = app.add_subcommand("bench", "Check operators on random tensors, then measure them");
     BenchArguments bench_arguments;
     add_bench_options(bench, &bench_arguments);
+    const ModelCommands models(&app);
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {
@@ -85,6 +177,10 @@ int run_command_line(int argc, char** argv) {
         app.exit(error);  // --help, --version
         return finish_output(kFine);
     }
+    if (models.parsed()) return finish_output(models.run());
+#if defined(SCANDIUM_HAS_MODEL)
+    if (!bench_arguments.language_models.empty()) return finish_output(bench_language(bench_arguments));
+#endif
     return finish_output(devices->parsed() ? show_devices(json)
                          : bench->parsed() ? bench_operators(bench_arguments)
                                            : run_cases(arguments));

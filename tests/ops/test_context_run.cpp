@@ -1,4 +1,5 @@
-// run() of scandium/context.h: repeats, bindings in turn, times.
+// run() of scandium/context.h: repeats, bindings in turn, times. Recordings and copies.
+#include <algorithm>
 #include <catch2/catch_test_macros.hpp>
 #include <memory>
 #include <vector>
@@ -53,6 +54,8 @@ public:
         return values[0];
     }
 
+    Buffer* total(size_t index) const { return buffers_[2 * index]; }
+    Buffer* summand(size_t index) const { return buffers_[2 * index + 1]; }
     Context* context() const { return context_; }
     const Plan* plan() const { return plan_.get(); }
 
@@ -101,6 +104,63 @@ TEST_CASE("run: the time of all repeats is more than that of the last one's disp
     CHECK(sums.sum(0) == 20);
     CHECK((total_us > 0) == (stage_us >= 0));
     if (stage_us >= 0) CHECK(total_us >= stage_us);
+}
+
+TEST_CASE("a recording moves its inputs, runs its steps and moves its outputs, each time anew") {
+    Sums sums;
+    const Bindings* first = sums.bind(1);
+    const Bindings* second = sums.bind(10);
+    const HostTransfer inputs[] = {{sums.summand(0), 0, kCount * sizeof(float)}};
+    const HostTransfer outputs[] = {{sums.total(0), 0, sizeof(float)}, {sums.total(1), 8, 2 * sizeof(float)}};
+    const RecordingStep steps[] = {{sums.plan(), first}, {sums.plan(), second}, {sums.plan(), first}};
+    RecordingDesc desc;
+    desc.inputs = inputs;
+    desc.steps = steps;
+    desc.outputs = outputs;
+    Recording* recording = nullptr;
+    REQUIRE(create_recording(sums.context(), desc, &recording) == Result::ok);
+    float total = sums.sum(0), other = sums.sum(1);
+    for (float summand : {3.0f, 5.0f}) {
+        float* input = static_cast<float*>(recording_input(recording, 0));
+        std::fill(input, input + kCount, summand);
+        REQUIRE(run(sums.context(), recording) == Result::ok);
+        total += 2 * summand;
+        other += 10;
+        CHECK(*static_cast<const float*>(recording_output(recording, 0)) == total);
+        CHECK(static_cast<const float*>(recording_output(recording, 1))[1] == other);
+        CHECK(sums.sum(0) == total);
+    }
+    CHECK(recording_input(recording, 1) == nullptr);
+    CHECK(recording_output(recording, 2) == nullptr);
+    destroy_recording(sums.context(), recording);
+}
+
+TEST_CASE("create_recording: what does not fit is refused") {
+    Sums sums, others;
+    const Bindings* mine = sums.bind(1);
+    const HostTransfer transfer[] = {{sums.total(0), 4, kCount * sizeof(float)}};
+    const RecordingStep step[] = {{others.plan(), mine}};
+    RecordingDesc desc;
+    SECTION("an input beyond its buffer") { desc.inputs = transfer; }
+    SECTION("an output beyond its buffer") { desc.outputs = transfer; }
+    SECTION("bindings of another plan") { desc.steps = step; }
+    Recording* recording = nullptr;
+    CHECK(create_recording(sums.context(), desc, &recording) == Result::invalid_argument);
+    CHECK(recording == nullptr);
+    CHECK(TestDevice::get().take_messages().size() == 1);
+}
+
+TEST_CASE("copy: several regions between buffers") {
+    Sums sums;
+    sums.bind(1);
+    sums.bind(10);
+    constexpr uint64_t kHalf = kCount / 2 * sizeof(float);
+    const BufferCopy regions[] = {{sums.summand(1), 0, sums.total(0), 0, kHalf}, {sums.summand(1), kHalf, sums.total(0), kHalf, kHalf}};
+    REQUIRE(copy(sums.context(), regions) == Result::ok);
+    CHECK(sums.sum(0) == 10);
+    const BufferCopy beyond[] = {{sums.summand(1), 4, sums.total(0), 0, kCount * sizeof(float)}};
+    CHECK(copy(sums.context(), beyond) == Result::invalid_argument);
+    CHECK(TestDevice::get().take_messages().size() == 1);
 }
 
 TEST_CASE("run: bindings that are missing or another plan's are refused") {

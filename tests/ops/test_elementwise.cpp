@@ -18,7 +18,7 @@ namespace {
 
 using Ids = std::function<TensorId(const std::string&)>;
 
-enum class Op { silu, softplus, add, swiglu };
+enum class Op { silu, softplus, copy, add, swiglu };
 
 struct ElementCase {
     Op op = Op::silu;
@@ -54,7 +54,10 @@ std::vector<double> expected(const ElementCase& c, const ElementInputs& in) {
     if (c.op == Op::swiglu) return swiglu_ref(in.a, c.shape.back());
     std::vector<double> y;
     for (size_t i = 0; i < in.a.size(); ++i)
-        y.push_back(c.op == Op::silu ? silu(in.a[i]) : c.op == Op::softplus ? softplus(in.a[i]) : in.a[i] + in.b[i]);
+        y.push_back(c.op == Op::silu       ? silu(in.a[i])
+                    : c.op == Op::softplus ? softplus(in.a[i])
+                    : c.op == Op::copy     ? in.a[i]
+                                           : in.a[i] + in.b[i]);
     return y;
 }
 
@@ -63,6 +66,7 @@ Result append(Graph* graph, const ElementCase& c, const Ids& id) {
     if (c.op == Op::add) return scandium::add(graph, {id("a"), id("b"), y, c.token_axis});
     if (c.op == Op::swiglu) return scandium::swiglu(graph, {id("x"), y});
     const Activation op{id("x"), y, c.token_axis};
+    if (c.op == Op::copy) return scandium::copy(graph, op);
     return c.op == Op::silu ? scandium::silu(graph, op) : scandium::softplus(graph, op);
 }
 
@@ -114,7 +118,7 @@ void check_case(const ElementCase& c, const OpPath& path) {
 TEST_CASE("elementwise: each operator over sizes that fill no pack") {
     const OpPath path = GENERATE(from_range(scalar_op_paths()));
     ElementCase c;
-    c.op = GENERATE(Op::silu, Op::softplus, Op::add, Op::swiglu);
+    c.op = GENERATE(Op::silu, Op::softplus, Op::copy, Op::add, Op::swiglu);
     c.shape = GENERATE(std::vector<uint64_t>{1, 1}, std::vector<uint64_t>{3, 7}, std::vector<uint64_t>{5, 192});
     check_case(c, path);
 }

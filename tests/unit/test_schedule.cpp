@@ -311,3 +311,47 @@ TEST_CASE("wide accesses are only allowed where every row starts at a multiple o
     CHECK(width({"t", DType::f32, 2, {4, 16}, {}, 4}) == 1);  // the host promises too little
     CHECK(width({"t", DType::f16, 2, {4, 16}, {}, 8}) == 4);
 }
+
+TEST_CASE("a view is a part of its tensor: barriers and lifetimes are the tensor's") {
+    Planner p(MemoryAccess::address);
+    const TensorId in = p.tensor(64), out = p.tensor(64), rows = add_transient(p.graph, {"rows", DType::f32, 2, {4, 16}, {}});
+    const TensorId left = add_view(p.graph, {"left", rows, 0, 2, {4, 6}, {16, 1}}),
+                   right = add_view(p.graph, {"right", rows, 6, 2, {4, 10}, {16, 1}});
+    const TensorId corner = add_view(p.graph, {"corner", right, 32, 1, {10}, {1}});
+    REQUIRE(graph_status(p.graph) == Result::ok);
+    const View view = p.graph->view(corner);
+    CHECK(view.tensor == rows);
+    CHECK(view.offset == 38);
+    CHECK(view.rank == 1);
+    p.dispatch({in}, {left});
+    p.dispatch({in}, {right});
+    p.dispatch({left}, {out});
+    REQUIRE(p.plan() == Result::ok);
+    CHECK(p.barriers() == Barriers{false, false, true});
+    CHECK(p.schedule.workspace_size == 4 * 16 * sizeof(float));
+}
+
+TEST_CASE("a view that reaches beyond its tensor, or is of none, is refused") {
+    Planner p(MemoryAccess::address);
+    const TensorId rows = add_tensor(p.graph, {"rows", DType::f32, 2, {4, 16}, {}});
+    SECTION("too long") { CHECK(add_view(p.graph, {"v", rows, 0, 1, {65}, {1}}) == kNoTensor); }
+    SECTION("too far") { CHECK(add_view(p.graph, {"v", rows, 33, 1, {32}, {1}}) == kNoTensor); }
+    SECTION("stride") { CHECK(add_view(p.graph, {"v", rows, 0, 2, {4, 16}, {17, 1}}) == kNoTensor); }
+    SECTION("rank") { CHECK(add_view(p.graph, {"v", rows, 0, 0, {}, {}}) == kNoTensor); }
+    SECTION("tensor") { CHECK(add_view(p.graph, {"v", 7, 0, 1, {1}, {1}}) == kNoTensor); }
+    CHECK(graph_status(p.graph) == Result::invalid_argument);
+    CHECK_THAT(p.message, ContainsSubstring(" v"));
+}
+
+TEST_CASE("an output that may share elements with another tensor of the operator is refused, side by side is fine") {
+    Planner p(MemoryAccess::address);
+    const TensorId rows = add_tensor(p.graph, {"rows", DType::f32, 2, {4, 16}, {}}),
+                   b = add_tensor(p.graph, {"b", DType::f32, 2, {4, 8}, {}});
+    const TensorId left = add_view(p.graph, {"left", rows, 0, 2, {4, 8}, {16, 1}}),
+                   right = add_view(p.graph, {"right", rows, 8, 2, {4, 8}, {16, 1}}),
+                   middle = add_view(p.graph, {"middle", rows, 4, 2, {4, 8}, {16, 1}});
+    CHECK(add(p.graph, {left, b, right}) == Result::ok);
+    CHECK(add(p.graph, {left, b, left}) == Result::ok);
+    CHECK(add(p.graph, {left, b, middle}) == Result::invalid_argument);
+    CHECK_THAT(p.message, ContainsSubstring("rows"));
+}
