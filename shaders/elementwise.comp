@@ -1,7 +1,7 @@
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
-// Element by element: y = silu(a), softplus(a), a + b or silu(a) * b, over boxes of the same shape.
+// Element by element: y = silu(a), softplus(a), a, a + b or silu(a) * b, over boxes of the same shape.
 // The host orders the axes by y's strides and merges those that lie packed, so that whole tensors are one axis.
 //
 // A lane takes ELEMENTWISE_PACKS packs along the last axis, a workgroup's size apart, and loads all before it stores any.
@@ -60,6 +60,7 @@ vec4 apply(vec4 v, vec4 w) {
     if (OP == ELEMENTWISE_SILU) return v / (1.0 + exp(-v));
     if (OP == ELEMENTWISE_SOFTPLUS) return softplus4(v);
     if (OP == ELEMENTWISE_ADD) return v + w;
+    if (OP == ELEMENTWISE_COPY) return v;
     return v / (1.0 + exp(-v)) * w;
 }
 

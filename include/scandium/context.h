@@ -78,4 +78,48 @@ struct RunOptions {
 [[nodiscard]] SCANDIUM_API Result run(Context* context, const Plan* plan, Span<const Bindings*> bindings,
                                       const RunOptions& options = RunOptions()) noexcept;
 
+// Between buffers on the device, all in one submission. No region may meet another that is written.
+struct BufferCopy {
+    const Buffer* from = nullptr;
+    VkDeviceSize from_offset = 0;
+    Buffer* to = nullptr;
+    VkDeviceSize to_offset = 0;
+    VkDeviceSize size = 0;
+};
+//   Errors: as of upload.
+[[nodiscard]] SCANDIUM_API Result copy(Context* context, Span<BufferCopy> regions) noexcept;
+
+// Work that is recorded once and then submitted again and again, with what it reads from the host and what the host reads
+// of it, all in one command buffer.
+struct Recording;
+
+struct RecordingStep {
+    const Plan* plan = nullptr;
+    const Bindings* bindings = nullptr;
+};
+struct HostTransfer {
+    Buffer* buffer = nullptr;
+    VkDeviceSize offset = 0;
+    VkDeviceSize size = 0;
+};
+struct RecordingDesc {
+    Span<HostTransfer> inputs;  // copied from recording_input() before the steps
+    Span<RecordingStep> steps;  // one after the other
+    Span<HostTransfer> outputs;  // copied to recording_output() after them
+    uint64_t seqlen = 0;         // as in RecordOptions, of every step
+};
+
+// Plans, bindings and buffers have to outlive it.
+//   Errors: invalid_argument (null argument, bindings of another plan, range outside a buffer), out_of_host_memory,
+//   out_of_device_memory, internal_error.
+[[nodiscard]] SCANDIUM_API Result create_recording(Context* context, const RecordingDesc& desc, Recording** out) noexcept;
+SCANDIUM_API void destroy_recording(Context* context, Recording* recording) noexcept;
+// Memory of the host's, of the transfer's size, that the next run() reads; what the last run() gave.
+SCANDIUM_API void* recording_input(const Recording* recording, size_t index) noexcept;
+SCANDIUM_API const void* recording_output(const Recording* recording, size_t index) noexcept;
+
+// Submits and waits. Allocates nothing.
+//   Errors: invalid_argument (null argument), out_of_host_memory, out_of_device_memory, device_lost, internal_error.
+[[nodiscard]] SCANDIUM_API Result run(Context* context, const Recording* recording) noexcept;
+
 }  // namespace scandium

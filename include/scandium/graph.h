@@ -48,6 +48,21 @@ SCANDIUM_API TensorId add_tensor(Graph* graph, const TensorDesc& desc) noexcept;
 // reads it. Returns kNoTensor on failure.
 SCANDIUM_API TensorId add_transient(Graph* graph, const TensorDesc& desc) noexcept;
 
+// A part of a tensor, or the same elements in another shape, to be used wherever a tensor is: it takes no memory of its own, and
+// is never bound. An operator that writes a view may not read or write the same elements through another tensor of its own.
+//   offset:  elements from the tensor's first to the view's first
+//   rank, shape, stride:  as of a TensorDesc, in elements of the tensor; nothing may lie beyond its end
+// Returns kNoTensor on failure. A view of a view is one of the whole tensor.
+struct ViewDesc {
+    const char* name = "";  // as TensorDesc::name
+    TensorId tensor = kNoTensor;
+    uint64_t offset = 0;
+    uint32_t rank = 0;
+    uint64_t shape[kMaxRank] = {};
+    uint64_t stride[kMaxRank] = {};
+};
+SCANDIUM_API TensorId add_view(Graph* graph, const ViewDesc& desc) noexcept;
+
 // The first failure of the graph, or ok.
 [[nodiscard]] SCANDIUM_API Result graph_status(const Graph* graph) noexcept;
 

@@ -9,24 +9,6 @@ namespace {
 // Bounds what a transfer through staging costs in host memory; larger ones go in pieces.
 constexpr VkDeviceSize kStagingBytes = VkDeviceSize(16) << 20;
 
-Result allocate(Context* context, const VkBufferCreateInfo& info, const VmaAllocationCreateInfo& memory, Buffer* buffer) {
-    const VkResult vk = vmaCreateBuffer(context->allocator, &info, &memory, &buffer->handle, &buffer->allocation, nullptr);
-    if (vk != VK_SUCCESS) return context->diagnostics().fail_vk(vk, "vmaCreateBuffer");
-    VkMemoryPropertyFlags properties = 0;
-    vmaGetAllocationMemoryProperties(context->allocator, buffer->allocation, &properties);
-    buffer->host_visible = properties & VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT;
-    buffer->size = info.size;
-    return Result::ok;
-}
-
-VkBufferCreateInfo buffer_info(VkDeviceSize size, VkBufferUsageFlags usage) {
-    VkBufferCreateInfo info{};
-    info.sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO;
-    info.size = size;
-    info.usage = usage | VK_BUFFER_USAGE_TRANSFER_SRC_BIT | VK_BUFFER_USAGE_TRANSFER_DST_BIT;
-    return info;
-}
-
 Result ensure_staging(Context* context) {
     if (context->staging.handle) return Result::ok;
     VmaAllocationCreateInfo memory{};
@@ -62,21 +44,37 @@ Result copy(Context* context, VkBuffer from, VkDeviceSize from_offset, VkBuffer 
     return submit_and_wait(context);
 }
 
-Result check_range(const Context* context, const char* call, const Buffer* buffer, VkDeviceSize offset, const void* data,
-                   VkDeviceSize size) {
+VkDeviceSize piece(VkDeviceSize left) { return left < kStagingBytes ? left : kStagingBytes; }
+
+}  // namespace
+
+Result allocate(Context* context, const VkBufferCreateInfo& info, const VmaAllocationCreateInfo& memory, Buffer* buffer) {
+    const VkResult vk = vmaCreateBuffer(context->allocator, &info, &memory, &buffer->handle, &buffer->allocation, nullptr);
+    if (vk != VK_SUCCESS) return context->diagnostics().fail_vk(vk, "vmaCreateBuffer");
+    VkMemoryPropertyFlags properties = 0;
+    vmaGetAllocationMemoryProperties(context->allocator, buffer->allocation, &properties);
+    buffer->host_visible = properties & VK_MEMORY_PROPERTY_HOST_VISIBLE_BIT;
+    buffer->size = info.size;
+    return Result::ok;
+}
+
+VkBufferCreateInfo buffer_info(VkDeviceSize size, VkBufferUsageFlags usage) {
+    VkBufferCreateInfo info{};
+    info.sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO;
+    info.size = size;
+    info.usage = usage | VK_BUFFER_USAGE_TRANSFER_SRC_BIT | VK_BUFFER_USAGE_TRANSFER_DST_BIT;
+    return info;
+}
+
+Result check_range(const Context* context, const char* call, const Buffer* buffer, VkDeviceSize offset, VkDeviceSize size) {
     const Diagnostics& diagnostics = context->diagnostics();
     if (!buffer) return diagnostics.fail(Result::invalid_argument, "%s: buffer is null", call);
-    if (!data && size) return diagnostics.fail(Result::invalid_argument, "%s: data is null", call);
     if (offset > buffer->size || size > buffer->size - offset)
         return diagnostics.fail(Result::invalid_argument, "%s: %llu bytes at offset %llu exceed the buffer's %llu", call,
                                 static_cast<unsigned long long>(size), static_cast<unsigned long long>(offset),
                                 static_cast<unsigned long long>(buffer->size));
     return Result::ok;
 }
-
-VkDeviceSize piece(VkDeviceSize left) { return left < kStagingBytes ? left : kStagingBytes; }
-
-}  // namespace
 
 void destroy_staging(Context* context) {
     if (context->staging.handle) vmaDestroyBuffer(context->allocator, context->staging.handle, context->staging.allocation);
@@ -118,7 +116,8 @@ BufferView view(const Buffer* buffer) noexcept {
 
 Result upload(Context* context, Buffer* buffer, VkDeviceSize offset, const void* data, VkDeviceSize size) noexcept {
     if (!context) return Result::invalid_argument;
-    if (Result result = check_range(context, "upload", buffer, offset, data, size); result != Result::ok) return result;
+    if (!data && size) return context->diagnostics().fail(Result::invalid_argument, "upload: data is null");
+    if (Result result = check_range(context, "upload", buffer, offset, size); result != Result::ok) return result;
     if (size == 0) return Result::ok;
     if (buffer->host_visible) return write_mapped(context, *buffer, offset, data, size);
     if (Result result = ensure_staging(context); result != Result::ok) return result;
@@ -133,7 +132,8 @@ Result upload(Context* context, Buffer* buffer, VkDeviceSize offset, const void*
 
 Result download(Context* context, const Buffer* buffer, VkDeviceSize offset, void* data, VkDeviceSize size) noexcept {
     if (!context) return Result::invalid_argument;
-    if (Result result = check_range(context, "download", buffer, offset, data, size); result != Result::ok) return result;
+    if (!data && size) return context->diagnostics().fail(Result::invalid_argument, "download: data is null");
+    if (Result result = check_range(context, "download", buffer, offset, size); result != Result::ok) return result;
     if (size == 0) return Result::ok;
     if (buffer->host_visible) return read_mapped(context, *buffer, offset, data, size);
     if (Result result = ensure_staging(context); result != Result::ok) return result;
@@ -144,6 +144,23 @@ Result download(Context* context, const Buffer* buffer, VkDeviceSize offset, voi
         if (result != Result::ok) return result;
     }
     return Result::ok;
+}
+
+Result copy(Context* context, Span<BufferCopy> regions) noexcept {
+    if (!context) return Result::invalid_argument;
+    for (size_t i = 0; i < regions.size; ++i) {
+        const BufferCopy& region = regions.data[i];
+        if (Result result = check_range(context, "copy", region.from, region.from_offset, region.size); result != Result::ok) return result;
+        if (Result result = check_range(context, "copy", region.to, region.to_offset, region.size); result != Result::ok) return result;
+    }
+    if (regions.size == 0) return Result::ok;
+    if (Result result = begin_commands(context); result != Result::ok) return result;
+    for (size_t i = 0; i < regions.size; ++i) {
+        const BufferCopy& region = regions.data[i];
+        const VkBufferCopy range = {region.from_offset, region.to_offset, region.size};
+        if (region.size) context->api.vkCmdCopyBuffer(context->commands, region.from->handle, region.to->handle, 1, &range);
+    }
+    return submit_and_wait(context);
 }
 
 }  // namespace scandium

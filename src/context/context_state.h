@@ -48,4 +48,16 @@ Result submit_and_wait(Context* context);
 
 void destroy_staging(Context* context);
 
+// Their halves, for commands of one's own.
+Result begin(Context* context, VkCommandBuffer commands, VkCommandBufferUsageFlags usage);
+Result end(Context* context, VkCommandBuffer commands);
+Result submit_and_wait(Context* context, VkCommandBuffer commands);
+// What comes after sees what kernels and copies before wrote.
+void order_writes(Context* context, VkCommandBuffer commands);
+
+// A buffer of VMA's; told and returned what failed.
+Result allocate(Context* context, const VkBufferCreateInfo& info, const VmaAllocationCreateInfo& memory, Buffer* buffer);
+VkBufferCreateInfo buffer_info(VkDeviceSize size, VkBufferUsageFlags usage);
+Result check_range(const Context* context, const char* call, const Buffer* buffer, VkDeviceSize offset, VkDeviceSize size);
+
 }  // namespace scandium

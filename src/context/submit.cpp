@@ -82,32 +82,47 @@ void record_repeats(Context* context, const Plan* plan, Span<const Bindings*> bi
 
 }  // namespace
 
-Result begin_commands(Context* context) {
+Result begin(Context* context, VkCommandBuffer commands, VkCommandBufferUsageFlags usage) {
     if (context->lost) return context->diagnostics().fail(Result::device_lost, "the device was lost before");
     VkCommandBufferBeginInfo info{};
     info.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO;
-    info.flags = VK_COMMAND_BUFFER_USAGE_ONE_TIME_SUBMIT_BIT;
-    const VkResult vk = context->api.vkBeginCommandBuffer(context->commands, &info);
+    info.flags = usage;
+    const VkResult vk = context->api.vkBeginCommandBuffer(commands, &info);
     if (vk != VK_SUCCESS) return context->diagnostics().fail_vk(vk, "vkBeginCommandBuffer");
-    memory_barrier(context->api.vkCmdPipelineBarrier, context->commands, kWrites, kReadsAndWrites);
+    memory_barrier(context->api.vkCmdPipelineBarrier, commands, kWrites, kReadsAndWrites);
     return Result::ok;
 }
 
-Result submit_and_wait(Context* context) {
+Result end(Context* context, VkCommandBuffer commands) {
+    memory_barrier(context->api.vkCmdPipelineBarrier, commands, kWrites, kHostReads);
+    const VkResult vk = context->api.vkEndCommandBuffer(commands);
+    return vk == VK_SUCCESS ? Result::ok : context->diagnostics().fail_vk(vk, "vkEndCommandBuffer");
+}
+
+Result submit_and_wait(Context* context, VkCommandBuffer commands) {
+    if (context->lost) return context->diagnostics().fail(Result::device_lost, "the device was lost before");
     const VolkDeviceTable& api = context->api;
-    memory_barrier(api.vkCmdPipelineBarrier, context->commands, kWrites, kHostReads);
-    VkResult vk = api.vkEndCommandBuffer(context->commands);
-    if (vk != VK_SUCCESS) return context->diagnostics().fail_vk(vk, "vkEndCommandBuffer");
     VkSubmitInfo info{};
     info.sType = VK_STRUCTURE_TYPE_SUBMIT_INFO;
     info.commandBufferCount = 1;
-    info.pCommandBuffers = &context->commands;
-    vk = api.vkQueueSubmit(context->queue, 1, &info, context->fence);
+    info.pCommandBuffers = &commands;
+    VkResult vk = api.vkQueueSubmit(context->queue, 1, &info, context->fence);
     if (vk != VK_SUCCESS) return fail_and_note_loss(context, vk, "vkQueueSubmit");
     vk = api.vkWaitForFences(context->handle, 1, &context->fence, VK_TRUE, UINT64_MAX);
     if (vk != VK_SUCCESS) return fail_and_note_loss(context, vk, "vkWaitForFences");
     vk = api.vkResetFences(context->handle, 1, &context->fence);
     return vk == VK_SUCCESS ? Result::ok : context->diagnostics().fail_vk(vk, "vkResetFences");
+}
+
+Result begin_commands(Context* context) { return begin(context, context->commands, VK_COMMAND_BUFFER_USAGE_ONE_TIME_SUBMIT_BIT); }
+
+Result submit_and_wait(Context* context) {
+    if (Result result = end(context, context->commands); result != Result::ok) return result;
+    return submit_and_wait(context, context->commands);
+}
+
+void order_writes(Context* context, VkCommandBuffer commands) {
+    memory_barrier(context->api.vkCmdPipelineBarrier, commands, kWrites, kReadsAndWrites);
 }
 
 Result run(Context* context, const Plan* plan, const Bindings* bindings, const RunOptions& options) noexcept {

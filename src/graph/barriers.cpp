@@ -7,8 +7,23 @@ namespace {
 
 bool overlap(uint64_t a_first, uint64_t a_end, uint64_t b_first, uint64_t b_end) { return a_first < b_end && b_first < a_end; }
 
-// Whether two boxes of one tensor can share an element. Boxes cut from the same strides meet only if
-// they meet along every axis; others are compared by the memory that they span.
+bool conflict(const Array<Tensor>& tensors, const Argument& a, const Argument& b) {
+    if (a.access == Access::none || b.access == Access::none) return false;
+    if (a.view.tensor != b.view.tensor) return false;
+    if (!writes(a.access) && !writes(b.access)) return false;
+    return boxes_meet(tensors[a.view.tensor], a.view, b.view);
+}
+
+bool conflict(const Array<Tensor>& tensors, const Dispatch& a, const Dispatch& b) {
+    for (uint32_t i = 0; i < a.argument_count; ++i)
+        for (uint32_t j = 0; j < b.argument_count; ++j)
+            if (conflict(tensors, a.arguments[i], b.arguments[j])) return true;
+    return false;
+}
+
+}  // namespace
+
+// Boxes cut from the same strides meet only if they meet along every axis.
 bool boxes_meet(const Tensor& tensor, const View& a, const View& b) {
     if (!overlap(a.offset, a.offset + a.span(), b.offset, b.offset + b.span())) return false;
     if (a.rank != b.rank || a.rank != tensor.rank) return true;
@@ -30,22 +45,6 @@ bool boxes_meet(const Tensor& tensor, const View& a, const View& b) {
     }
     return true;
 }
-
-bool conflict(const Array<Tensor>& tensors, const Argument& a, const Argument& b) {
-    if (a.access == Access::none || b.access == Access::none) return false;
-    if (a.view.tensor != b.view.tensor) return false;
-    if (!writes(a.access) && !writes(b.access)) return false;
-    return boxes_meet(tensors[a.view.tensor], a.view, b.view);
-}
-
-bool conflict(const Array<Tensor>& tensors, const Dispatch& a, const Dispatch& b) {
-    for (uint32_t i = 0; i < a.argument_count; ++i)
-        for (uint32_t j = 0; j < b.argument_count; ++j)
-            if (conflict(tensors, a.arguments[i], b.arguments[j])) return true;
-    return false;
-}
-
-}  // namespace
 
 void place_barriers(Schedule* schedule) {
     size_t first = 0;  // the earliest dispatch since the last barrier

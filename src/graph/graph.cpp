@@ -70,6 +70,14 @@ Result check(const Diagnostics& diagnostics, const TensorDesc& desc, Tensor* out
     return Result::ok;
 }
 
+TensorId store(Graph* graph, const Tensor& tensor) {
+    if (!graph->tensors.push(tensor)) {
+        graph->fail(graph->diagnostics().fail(Result::out_of_host_memory, "tensor %s: out of host memory", tensor.name));
+        return kNoTensor;
+    }
+    return TensorId(graph->tensors.size() - 1);
+}
+
 TensorId add(Graph* graph, const TensorDesc& desc, bool transient) {
     if (!graph || graph->status != Result::ok) return kNoTensor;
     Tensor tensor;
@@ -79,11 +87,33 @@ TensorId add(Graph* graph, const TensorDesc& desc, bool transient) {
     }
     tensor.transient = transient;
     if (transient && tensor.alignment > kWorkspaceAlignment) tensor.alignment = kWorkspaceAlignment;
-    if (!graph->tensors.push(tensor)) {
-        graph->fail(graph->diagnostics().fail(Result::out_of_host_memory, "tensor %s: out of host memory", tensor.name));
-        return kNoTensor;
-    }
-    return TensorId(graph->tensors.size() - 1);
+    return store(graph, tensor);
+}
+
+Result check_view(const Graph& graph, const ViewDesc& desc, Tensor* out) {
+    const Diagnostics& diagnostics = graph.diagnostics();
+    const char* name = desc.name ? desc.name : "";
+    if (!graph.has(desc.tensor))
+        return diagnostics.fail(Result::invalid_argument, "view %s: there is no tensor %u in this graph", name, desc.tensor);
+    const Tensor of = graph.tensors[desc.tensor];
+    TensorDesc as_tensor;
+    as_tensor.name = name;
+    as_tensor.dtype = of.dtype;
+    as_tensor.rank = desc.rank;
+    std::memcpy(as_tensor.shape, desc.shape, sizeof desc.shape);
+    std::memcpy(as_tensor.stride, desc.stride, sizeof desc.stride);
+    if (Result r = check(diagnostics, as_tensor, out); r != Result::ok) return r;
+    uint64_t last = 0, last_of = 0;
+    last_element(*out, &last);
+    last_element(of, &last_of);
+    if (desc.offset > last_of || last > last_of - desc.offset)
+        return diagnostics.fail(Result::invalid_argument, "view %s: reaches beyond the end of tensor %s", name, of.name);
+    const bool is_view = of.whole != kNoTensor;
+    out->whole = is_view ? of.whole : desc.tensor;
+    out->offset = is_view ? of.offset + desc.offset : desc.offset;
+    out->transient = of.transient;
+    out->alignment = of.alignment;
+    return Result::ok;
 }
 
 }  // namespace
@@ -110,13 +140,24 @@ void destroy_graph(Graph* graph) noexcept { delete graph; }
 TensorId add_tensor(Graph* graph, const TensorDesc& desc) noexcept { return add(graph, desc, false); }
 TensorId add_transient(Graph* graph, const TensorDesc& desc) noexcept { return add(graph, desc, true); }
 
+TensorId add_view(Graph* graph, const ViewDesc& desc) noexcept {
+    if (!graph || graph->status != Result::ok) return kNoTensor;
+    Tensor tensor;
+    if (Result r = check_view(*graph, desc, &tensor); r != Result::ok) {
+        graph->fail(r);
+        return kNoTensor;
+    }
+    return store(graph, tensor);
+}
+
 Result graph_status(const Graph* graph) noexcept { return graph ? graph->status : Result::invalid_argument; }
 
 View Graph::view(TensorId id) const {
     View view;
     if (!has(id)) return view;
     const Tensor& tensor = tensors[id];
-    view.tensor = id;
+    view.tensor = tensor.whole == kNoTensor ? id : tensor.whole;
+    view.offset = tensor.offset;
     view.dtype = tensor.dtype;
     view.rank = tensor.rank;
     std::memcpy(view.shape, tensor.shape, sizeof view.shape);

@@ -14,6 +14,8 @@ struct Tensor {
     uint64_t shape[kMaxRank] = {};
     uint64_t stride[kMaxRank] = {};
     bool transient = false;
+    TensorId whole = kNoTensor;  // of a view: the tensor that it is a part of
+    uint64_t offset = 0;         // of a view: elements from the whole tensor's first
     uint32_t alignment = 16;  // bytes, of the first element
     uint64_t bytes = 0;       // from the first element to just past the last, rounded up to 4
 };
@@ -45,7 +47,7 @@ struct Graph {
     // The most bytes that one argument of a dispatch may span.
     uint64_t max_view_bytes() const;
     bool has(TensorId id) const { return id < tensors.size(); }
-    View view(TensorId id) const;
+    View view(TensorId id) const;  // in the whole tensor, if it is an add_view()
     // Views of new transient tensors; none for a desc of rank 0.
     Result add_transients(const TensorDesc* descs, uint32_t count, View* views);
     Result append(const Dispatch& dispatch);

@@ -34,6 +34,10 @@ Result stage_operands(const Graph& graph, Schedule* schedule);  // at most kDesc
 void place_barriers(Schedule* schedule);                        // as few as the reads and writes allow
 Result layout_workspace(const Graph& graph, bool alias, Schedule* schedule);
 
+// Whether two boxes of one tensor can share an element. Boxes that do not have the tensor's strides are compared by the memory
+// that they span.
+bool boxes_meet(const Tensor& tensor, const View& a, const View& b);
+
 // A dispatch that copies `from` to `to` (same shape), converting between element types.
 Dispatch make_copy(const Caps& caps, const View& from, const View& to);
 

@@ -4,6 +4,8 @@
 #include <cstdarg>
 #include <cstdio>
 
+#include "graph/schedule.h"
+
 namespace scandium {
 namespace {
 
@@ -93,9 +95,12 @@ Result Checker::count_sequences(TensorId cu_seqlens, uint64_t batch, uint64_t* s
 Result Checker::are_apart(const Expected* expected, size_t count) const {
     for (size_t i = 0; i < count; ++i)
         for (size_t j = 0; j < count; ++j) {
-            if (i == j || !expected[i].written || expected[i].id == kNoTensor || expected[i].id != expected[j].id) continue;
+            if (i == j || !expected[i].written || expected[i].id == kNoTensor || expected[j].id == kNoTensor) continue;
             if (expected[i].in_place == expected[j].id) continue;
-            return fail("%s and %s are the same tensor", expected[i].name, expected[j].name);
+            if (expected[i].id == expected[j].id) return fail("%s and %s are the same tensor", expected[i].name, expected[j].name);
+            const View a = graph_.view(expected[i].id), b = graph_.view(expected[j].id);
+            if (a.tensor == b.tensor && boxes_meet(tensor(a.tensor), a, b))
+                return fail("%s and %s may share elements of tensor %s", expected[i].name, expected[j].name, tensor(a.tensor).name);
         }
     return Result::ok;
 }

@@ -46,7 +46,7 @@ public:
     // Of offsets of packed sequences: that they are there, for batch 1, and how many sequences they part.
     Result count_sequences(TensorId cu_seqlens, uint64_t batch, uint64_t* sequences) const;
 
-    // `matches` for all of them, and that no output is another tensor of the operator: other workgroups still read it.
+    // `matches` for all of them, and that no output shares elements with another tensor of the operator: other workgroups still read it.
     template <size_t N>
     Result all_match(const Expected (&expected)[N]) const {
         for (const Expected& e : expected)

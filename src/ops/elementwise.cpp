@@ -188,6 +188,7 @@ Result append_elementwise(Graph* graph, const Elementwise& work) { return Elemen
 
 Result silu(Graph* graph, const Activation& op) noexcept { return activation(graph, "silu", ELEMENTWISE_SILU, op); }
 Result softplus(Graph* graph, const Activation& op) noexcept { return activation(graph, "softplus", ELEMENTWISE_SOFTPLUS, op); }
+Result copy(Graph* graph, const Activation& op) noexcept { return activation(graph, "copy", ELEMENTWISE_COPY, op); }
 
 Result add(Graph* graph, const Add& op) noexcept {
     if (!graph) return Result::invalid_argument;

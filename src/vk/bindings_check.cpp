@@ -39,6 +39,9 @@ Result check_binding(const Plan& plan, const Binding& binding, size_t index, Arr
         return diagnostics.fail(Result::invalid_argument, "create_bindings: binding %zu names tensor %u, but the graph has %u", index,
                                 binding.tensor, plan.schedule.graph_tensor_count);
     const Tensor& tensor = plan.schedule.tensors[binding.tensor];
+    if (tensor.whole != kNoTensor)
+        return diagnostics.fail(Result::invalid_argument, "create_bindings: tensor %s is a view; what is bound is tensor %s", tensor.name,
+                                plan.schedule.tensors[tensor.whole].name);
     if (tensor.transient)
         return diagnostics.fail(Result::invalid_argument, "create_bindings: tensor %s is transient and lives in the workspace",
                                 tensor.name);
@@ -54,7 +57,7 @@ Result check_binding(const Plan& plan, const Binding& binding, size_t index, Arr
 
 Result check_all_bound(const Plan& plan, const Array<BufferView>& views) {
     for (TensorId id = 0; id < plan.schedule.graph_tensor_count; ++id)
-        if (!plan.schedule.tensors[id].transient && !views[id].buffer)
+        if (!plan.schedule.tensors[id].transient && plan.schedule.tensors[id].whole == kNoTensor && !views[id].buffer)
             return plan.device->diagnostics.fail(Result::invalid_argument, "create_bindings: tensor %s is not bound",
                                                  plan.schedule.tensors[id].name);
     return Result::ok;
@@ -94,7 +97,7 @@ Result check_bindings(const Plan& plan, Span<Binding> tensors, const BufferView&
         result != Result::ok)
         return result;
     for (TensorId id = 0; id < schedule.tensors.size(); ++id)
-        if (schedule.tensors[id].transient)
+        if (schedule.tensors[id].transient && schedule.tensors[id].whole == kNoTensor)
             (*views)[id] = {workspace.buffer, workspace.offset + schedule.workspace_offset[id], schedule.tensors[id].bytes};
     return check_overlaps(plan, *views, {workspace.buffer, workspace.offset, schedule.workspace_size});
 }

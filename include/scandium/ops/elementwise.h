@@ -1,11 +1,11 @@
-// Scandium: operators on single elements: silu, softplus and add.
+// Scandium: operators on single elements: silu, softplus, copy and add.
 #pragma once
 
 #include "scandium/graph.h"
 
 namespace scandium {
 
-// y[i] = silu(x[i]) = x[i] / (1 + exp(-x[i])), or softplus(x[i]) = log(1 + exp(x[i])).
+// y[i] = silu(x[i]) = x[i] / (1 + exp(-x[i])), softplus(x[i]) = log(1 + exp(x[i])), or x[i] itself.
 struct Activation {
     TensorId x = kNoTensor;          // any shape of rank 1 to 5, f32, f16 or bf16, any strides
     TensorId y = kNoTensor;          // out: like x in shape, f32, f16 or bf16; may be x
@@ -25,6 +25,8 @@ struct Add {
 //   an axis that the tensors lack), out_of_host_memory.
 [[nodiscard]] SCANDIUM_API Result silu(Graph* graph, const Activation& op) noexcept;
 [[nodiscard]] SCANDIUM_API Result softplus(Graph* graph, const Activation& op) noexcept;
+// Also from one element type to another.
+[[nodiscard]] SCANDIUM_API Result copy(Graph* graph, const Activation& op) noexcept;
 [[nodiscard]] SCANDIUM_API Result add(Graph* graph, const Add& op) noexcept;
 
 }  // namespace scandium
