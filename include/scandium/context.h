@@ -103,8 +103,8 @@ struct HostTransfer {
     VkDeviceSize size = 0;
 };
 struct RecordingDesc {
-    Span<HostTransfer> inputs;  // copied from recording_input() before the steps
-    Span<RecordingStep> steps;  // one after the other
+    Span<HostTransfer> inputs;   // copied from recording_input() before the steps
+    Span<RecordingStep> steps;   // one after the other
     Span<HostTransfer> outputs;  // copied to recording_output() after them
     uint64_t seqlen = 0;         // as in RecordOptions, of every step
 };

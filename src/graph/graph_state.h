@@ -16,8 +16,8 @@ struct Tensor {
     bool transient = false;
     TensorId whole = kNoTensor;  // of a view: the tensor that it is a part of
     uint64_t offset = 0;         // of a view: elements from the whole tensor's first
-    uint32_t alignment = 16;  // bytes, of the first element
-    uint64_t bytes = 0;       // from the first element to just past the last, rounded up to 4
+    uint32_t alignment = 16;     // bytes, of the first element
+    uint64_t bytes = 0;          // from the first element to just past the last, rounded up to 4
 };
 
 inline constexpr uint32_t kWorkspaceAlignment = 16;  // bytes: the widest load of a shader

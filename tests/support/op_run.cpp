@@ -61,7 +61,7 @@ private:
         for (uint32_t i = 0; i < dispatch_count(plan_.get()); ++i) {
             DispatchInfo info;
             REQUIRE(describe(plan_.get(), i, &info) == Result::ok);
-            out->stages.push_back({info.name, info.kernel, info.reason, info.variant});
+            out->stages.push_back({info.name, info.kernel, info.reason, info.variant, info.barrier_before});
         }
     }
 
