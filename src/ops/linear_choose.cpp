@@ -21,9 +21,9 @@ struct Tiling {
     uint32_t subs_m, subs_n, mats_m, mats_n, buffers;
 };
 // Largest first: a larger tile reads less from memory and from shared memory for each product. 4 x 4 accumulators need as many
-// registers as only devices have whose matrices are 16 x 16.
+// registers as only devices have whose matrices are 16 x 16. No larger workgroup: two of four subgroups hide each other's
+// barriers, which one of eight has to wait for.
 constexpr Tiling kTilings[] = {
-    {2, 4, 4, 4, 1},
     {2, 2, 4, 4, 1},
     {2, 2, 2, 2, 1},
     {1, 4, 2, 1, 1},
@@ -132,8 +132,9 @@ void choose_tiles(const LinearProblem& problem, const char* why_not_matrices, Li
 void choose_team(const LinearProblem& problem, uint32_t least_lanes, uint32_t most_lanes, LinearChoice* out) {
     const uint32_t unit = problem.format == WeightFormat::q4 ? 32 : problem.format == WeightFormat::q8 ? 16 : 8;
     out->rows = uint32_t(problem.rows);
-    out->outs = out->rows > 4 || problem.format != WeightFormat::dense ? 4 : 2;
-    out->depth = out->rows > 4 ? 1 : out->rows > 1 || problem.weight == DType::f32 || out->outs > 2 ? 2 : 4;
+    const bool dense = problem.format == WeightFormat::dense;
+    out->outs = problem.format == WeightFormat::q4 && out->rows <= 4 ? 4 : dense && out->rows == 1 ? 1 : 2;
+    out->depth = dense && out->rows == 1 ? 4 : 2;
     const uint64_t units = count_of(problem.in_features, unit), teams = count_of(problem.out_features, out->outs) * problem.batch;
     out->lanes = least_lanes;
     while (out->lanes * 2 <= most_lanes && teams * out->lanes < kBusyLanes && out->lanes * 2 * out->depth <= units) out->lanes *= 2;
