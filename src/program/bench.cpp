@@ -11,7 +11,8 @@ namespace scandium::program {
 
 // The list: bench_NAME.cpp adds what it has.
 #define SCANDIUM_BENCH_FILES(FILE) \
-    FILE(ssd_scan) FILE(selective_scan) FILE(selective_state_update) FILE(causal_conv1d) FILE(linear) FILE(rows)
+    FILE(ssd_scan)                 \
+    FILE(selective_scan) FILE(selective_state_update) FILE(causal_conv1d) FILE(linear) FILE(rows) FILE(embedding) FILE(segsum)
 
 #define SCANDIUM_DECLARE(name) void add_bench_##name(std::vector<BenchOp>* ops);
 SCANDIUM_BENCH_FILES(SCANDIUM_DECLARE)
@@ -67,9 +68,14 @@ void BenchProblem::output(const char* name, DType dtype, std::vector<uint64_t> s
     tensors.push_back({name, dtype, std::move(shape), false, true});
 }
 
+void BenchProblem::indices(const char* name, std::vector<uint64_t> shape, uint64_t count) {
+    input(name, DType::i32, std::move(shape));
+    tensors.back().below = count;
+}
+
 uint64_t BenchProblem::bytes() const {
     uint64_t sum = 0;
-    for (const BenchTensor& tensor : tensors) sum += tensor.bytes() * (tensor.input + tensor.output);
+    for (const BenchTensor& tensor : tensors) sum += tensor.touched.value_or(tensor.bytes()) * (tensor.input + tensor.output);
     return sum;
 }
 

@@ -11,13 +11,15 @@
 
 namespace scandium::program {
 
-// A tensor of a problem. Inputs hold random values from `low` to `high`, or of i32 any bits.
+// A tensor of a problem. Inputs hold random values from `low` to `high`; of i32 whole numbers under `below`, or any bits.
 struct BenchTensor {
     std::string name;
     DType dtype = DType::none;
     std::vector<uint64_t> shape;
     bool input = true, output = false;  // both: updated in place
     double low = -1, high = 1;
+    uint64_t below = 0;                    // 0: any bits
+    std::optional<uint64_t> touched = {};  // bytes, where the operator needs less than all of it
 
     uint64_t elements() const;
     uint64_t bytes() const { return elements() * size_of(dtype); }
@@ -56,7 +58,8 @@ struct BenchProblem {
 
     void input(const char* name, DType dtype, std::vector<uint64_t> shape, double low = -1, double high = 1);
     void output(const char* name, DType dtype, std::vector<uint64_t> shape);
-    uint64_t bytes() const;  // each input read once and each output written once
+    void indices(const char* name, std::vector<uint64_t> shape, uint64_t count);  // an input: i32 from 0 to count - 1
+    uint64_t bytes() const;  // each input read once and each output written once, as far as needed
 };
 
 struct BenchChoices {

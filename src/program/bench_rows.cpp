@@ -1,4 +1,4 @@
-// bench of the operators over rows: rms_norm_gated, swiglu, silu, add. All are bound by memory.
+// bench of the operators over rows: rms_norm_gated, swiglu, silu, softplus, add. All are bound by memory.
 #include "bench.h"
 #include "check.h"
 #include "ref/elementwise_ref.h"
@@ -72,16 +72,18 @@ BenchProblem make_swiglu(Sizes sizes, const BenchChoices& choices) {
     return problem;
 }
 
-BenchProblem make_silu(Sizes sizes, const BenchChoices& choices) {
+// silu and softplus.
+template <Result (*append)(Graph*, const Activation&) noexcept, double (*expected)(double)>
+BenchProblem make_activation(Sizes sizes, const BenchChoices& choices) {
     const uint64_t rows = sizes[0], dim = sizes[1];
     BenchProblem problem;
-    problem.input("x", choices.dtype, {rows, dim});
+    problem.input("x", choices.dtype, {rows, dim}, -8, 8);
     problem.output("y", choices.dtype, {rows, dim});
     problem.tokens = rows;
-    problem.append = [](Graph* graph, const auto& id) { return silu(graph, Activation{id("x"), id("y")}); };
+    problem.append = [](Graph* graph, const auto& id) { return append(graph, Activation{id("x"), id("y")}); };
     problem.check = check_rows(rows, dim, choices.dtype, [dim](const BenchData& data, uint64_t row) {
         std::vector<double> values = row_of(data, "x", row, dim);
-        for (double& value : values) value = test::silu(value);
+        for (double& value : values) value = expected(value);
         return values;
     });
     return problem;
@@ -110,7 +112,8 @@ void add_bench_rows(std::vector<BenchOp>* ops) {
     const std::vector<std::string> shapes = {"2048x1536", "32768x5120"};
     ops->push_back({"rms_norm_gated", "ROWSxDIM", shapes, make_norm});
     ops->push_back({"swiglu", "ROWSxDIM", shapes, make_swiglu});
-    ops->push_back({"silu", "ROWSxDIM", shapes, make_silu});
+    ops->push_back({"silu", "ROWSxDIM", shapes, make_activation<silu, test::silu>});
+    ops->push_back({"softplus", "ROWSxDIM", shapes, make_activation<softplus, test::softplus>});
     ops->push_back({"add", "ROWSxDIM", shapes, make_add});
 }
 

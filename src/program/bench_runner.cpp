@@ -15,6 +15,7 @@ namespace {
 constexpr uint64_t kPoolElements = 4194301;            // prime, so that rows of a tensor do not repeat
 constexpr uint64_t kCacheBytes = uint64_t(192) << 20;  // input sets together are more than a GPU's cache holds
 constexpr uint64_t kMostSets = 16;
+constexpr uint64_t kMostSetBytes = uint64_t(2) << 30;  // of all sets but one
 
 using Bytes = std::vector<std::byte>;
 
@@ -25,7 +26,8 @@ Bytes random_bytes(const BenchTensor& tensor, uint64_t seed) {
     Bytes bytes(count * size);
     for (uint64_t i = 0; i < pool; ++i) {
         if (tensor.dtype == DType::i32) {
-            const uint32_t word = static_cast<uint32_t>(random.uniform(0, 0x1p32));
+            const double end = tensor.below ? static_cast<double>(tensor.below) : 0x1p32;
+            const uint32_t word = static_cast<uint32_t>(random.uniform(0, end));
             std::memcpy(&bytes[i * size], &word, size);
             continue;
         }
@@ -70,8 +72,10 @@ public:
 
     BenchReport run() {
         build();
-        const uint64_t bytes = std::max<uint64_t>(problem_.bytes(), 1);
-        const uint64_t sets = std::clamp<uint64_t>(kCacheBytes / bytes + 1, 1, kMostSets);
+        uint64_t size = 1;
+        for (const BenchTensor& tensor : problem_.tensors) size += tensor.bytes();
+        const uint64_t most = std::min(kMostSets, kMostSetBytes / size + 1);
+        const uint64_t sets = std::min(kCacheBytes / std::max<uint64_t>(problem_.bytes(), 1) + 1, most);
         for (uint64_t i = 0; i < sets; ++i) add_set(i);
         describe_plan();
         check_first_run();

@@ -89,7 +89,8 @@ BenchReport run_job(Runner& runner, const Job& job, const BenchSettings& setting
     report.dtype = to_string(job.choices.dtype);
     if (report.op == "linear") report.weights = job.choices.weights;
     for (const BenchTensor& tensor : job.problem.tensors)
-        if (tensor.name == "state" || tensor.name == "final_states") report.state_dtype = to_string(tensor.dtype);
+        if (tensor.name == "state" || tensor.name == "conv_state" || tensor.name == "final_states")
+            report.state_dtype = to_string(tensor.dtype);
     return report;
 }
 

@@ -56,12 +56,17 @@ TEST_CASE("bench: every operator is checked and timed") {
     need_device();
     struct Small {
         const char *op, *shape, *weights;
+        // Rounding y to bf16 leaves an error; none at all would mean that nothing was compared.
+        double least_error = 1e-4;
+        const char* dtype = "bf16";
     };
     const Small small = GENERATE(Small{"ssd_scan", "2x20,4x8,2,16", ""}, Small{"selective_scan", "2x8x40,16", ""},
                                  Small{"selective_state_update", "3,8x64,2,16", ""}, Small{"causal_conv1d", "2x20,12,4", ""},
                                  Small{"rms_norm_gated", "5x48", ""}, Small{"swiglu", "5x48", ""}, Small{"silu", "5x48", ""},
+                                 Small{"softplus", "5x48", ""}, Small{"add", "5x48", ""}, Small{"causal_conv1d_update", "3,24,4", ""},
+                                 Small{"segsum", "3x40", "", 1e-9, "f32"}, Small{"embedding", "12x48,100", "", 0},
                                  Small{"linear", "3x64,40", "dense"}, Small{"linear", "3x64,40", "q8"}, Small{"linear", "3x64,40", "q4"});
-    std::vector<std::string> arguments = {"bench", "--op", small.op, "--shape", small.shape, "--dtype", "bf16", "--json", "-"};
+    std::vector<std::string> arguments = {"bench", "--op", small.op, "--shape", small.shape, "--dtype", small.dtype, "--json", "-"};
     if (*small.weights) arguments.insert(arguments.end(), {"--weights", small.weights});
     const Outcome outcome = run_program(arguments);
     INFO(small.op << ' ' << small.weights << '\n' << outcome.out << outcome.err);
@@ -79,9 +84,24 @@ TEST_CASE("bench: every operator is checked and timed") {
     CHECK(result["input_sets"].GetUint() > 1);
     CHECK(result["errors"].Size() >= 1);
     CHECK(result["errors"][0]["samples"].GetUint() > 0);
-    // Rounding y to bf16 leaves an error; none at all would mean that nothing was compared.
-    CHECK(result["errors"][0]["error"].GetDouble() > 1e-4);
+    CHECK(result["errors"][0]["error"].GetDouble() >= small.least_error);
     CHECK(result["dispatches"].Size() >= 1);
+}
+
+TEST_CASE("bench: bytes are those that the definition needs") {
+    const auto bytes = [](const char* op, const char* shape, scandium::DType dtype) {
+        BenchChoices choices;
+        choices.dtype = dtype;
+        const BenchOp* found = find_bench_op(op);
+        return found->make(parse_shape(*found, shape), choices).bytes();
+    };
+    CHECK(bytes("softplus", "5x48", scandium::DType::bf16) == 5 * 48 * 2 * 2);
+    CHECK(bytes("segsum", "3x40", scandium::DType::f16) == 3 * 40 * 2 + 3 * 40 * 40 * 4);
+    // States in f32 are read and written.
+    CHECK(bytes("causal_conv1d_update", "3,24,4", scandium::DType::bf16) == 3 * 24 * 3 * 4 * 2 + (3 * 24 * 2 + 24 * 4 + 24) * 2);
+    // Of the table only rows that ids name: one of one id, nearly all of many.
+    CHECK(bytes("embedding", "1x48,100", scandium::DType::f32) == 4 + 2 * 48 * 4);
+    CHECK(bytes("embedding", "5000x48,100", scandium::DType::f32) == 5000 * 4 + 100 * 48 * 4 + 5000 * 48 * 4);
 }
 
 TEST_CASE("bench: what the device cannot run is said, with exit code 3") {

@@ -61,7 +61,7 @@ private:
         for (uint32_t i = 0; i < dispatch_count(plan_.get()); ++i) {
             DispatchInfo info;
             REQUIRE(describe(plan_.get(), i, &info) == Result::ok);
-            out->stages.push_back({info.name, info.kernel, info.reason, info.variant});
+            out->stages.push_back({info.name, info.kernel, info.reason, info.variant, info.barrier_before});
         }
     }
 
@@ -72,9 +72,11 @@ private:
             regions_.push_back(memory_.add(tensor.name, tensor.bytes(), setup_.alignment));
             if (!t.values.empty()) encode(tensor, t.values, memory_.bytes(regions_[i]));
             if (!t.written) continue;
-            const std::vector<uint64_t> offsets = tensor.offsets();
-            for (size_t e = 0; e < offsets.size(); ++e)
-                if (t.writable.empty() || t.writable[e]) memory_.allow(regions_[i], offsets[e], size_of(tensor.dtype));
+            size_t element = 0;
+            tensor.each_offset([&](uint64_t offset) {
+                const size_t e = element++;
+                if (t.writable.empty() || t.writable[e]) memory_.allow(regions_[i], offset, size_of(tensor.dtype));
+            });
         }
         const WorkspaceInfo info = workspace_info(plan_.get());
         if (info.size == 0) return;

@@ -35,6 +35,7 @@ struct OpSetup {
 struct OpStage {
     std::string name, kernel, reason;
     Variant variant = Variant::automatic;
+    bool barrier_before = false;
 };
 
 struct OpRun {

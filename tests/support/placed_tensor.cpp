@@ -31,18 +31,6 @@ TensorDesc PlacedTensor::desc() const {
     return out;
 }
 
-std::vector<uint64_t> PlacedTensor::offsets() const {
-    std::vector<uint64_t> out(1, 0);
-    for (size_t axis = 0; axis < shape.size(); ++axis) {
-        std::vector<uint64_t> next;
-        next.reserve(out.size() * shape[axis]);
-        for (uint64_t base : out)
-            for (uint64_t i = 0; i < shape[axis]; ++i) next.push_back(base + i * stride[axis] * size_of(dtype));
-        out.swap(next);
-    }
-    return out;
-}
-
 PlacedTensor place(const std::string& name, DType dtype, const std::vector<uint64_t>& shape, const Layout& layout) {
     std::vector<uint32_t> order = layout.order;
     if (order.empty()) {
@@ -66,22 +54,24 @@ PlacedTensor place(const std::string& name, DType dtype, const std::vector<uint6
 }
 
 void encode(const PlacedTensor& tensor, const std::vector<double>& values, uint8_t* bytes) {
-    const std::vector<uint64_t> offsets = tensor.offsets();
-    if (values.size() != offsets.size()) throw std::logic_error(tensor.name + ": a wrong number of values");
-    for (size_t i = 0; i < values.size(); ++i) {
-        const float whole = float(values[i]);
-        const int32_t integer = tensor.dtype == DType::i32 ? int32_t(values[i]) : 0;
+    if (values.size() != tensor.count()) throw std::logic_error(tensor.name + ": a wrong number of values");
+    auto next = values.begin();
+    tensor.each_offset([&](uint64_t offset) {
+        const double value = *next++;
+        const float whole = float(value);
+        const int32_t integer = tensor.dtype == DType::i32 ? int32_t(value) : 0;
         const uint16_t half = tensor.dtype == DType::f16 ? to_f16(whole) : to_bf16(whole);
         const void* from = &half;
         if (tensor.dtype == DType::f32) from = &whole;
         if (tensor.dtype == DType::i32) from = &integer;
-        std::memcpy(bytes + offsets[i], from, size_of(tensor.dtype));
-    }
+        std::memcpy(bytes + offset, from, size_of(tensor.dtype));
+    });
 }
 
 std::vector<float> decode(const PlacedTensor& tensor, const uint8_t* bytes) {
     std::vector<float> values;
-    for (uint64_t offset : tensor.offsets()) {
+    values.reserve(tensor.count());
+    tensor.each_offset([&](uint64_t offset) {
         uint16_t half = 0;
         float whole = 0;
         if (tensor.dtype == DType::f32)
@@ -91,7 +81,7 @@ std::vector<float> decode(const PlacedTensor& tensor, const uint8_t* bytes) {
         if (tensor.dtype == DType::f16) whole = from_f16(half);
         if (tensor.dtype == DType::bf16) whole = from_bf16(half);
         values.push_back(whole);
-    }
+    });
     return values;
 }
 

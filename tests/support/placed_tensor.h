@@ -26,8 +26,13 @@ struct PlacedTensor {
     uint64_t count() const;  // of elements that have a place
     uint64_t bytes() const;  // from the first to just past the last, rounded up to 4
     TensorDesc desc() const;
-    // Byte offset of every element in logical order.
-    std::vector<uint64_t> offsets() const;
+    // Calls visit(byte offset) for every element in logical order.
+    template <class Visit>
+    void each_offset(const Visit& visit, size_t axis = 0, uint64_t base = 0) const {
+        if (axis == shape.size()) return visit(base);
+        const uint64_t step = stride[axis] * size_of(dtype);
+        for (uint64_t i = 0; i < shape[axis]; ++i) each_offset(visit, axis + 1, base + i * step);
+    }
 };
 
 PlacedTensor place(const std::string& name, DType dtype, const std::vector<uint64_t>& shape, const Layout& layout = {});

@@ -115,7 +115,7 @@ private:
 
     void allow_writing(size_t region, const PlacedTensor& tensor) {
         const PlacedTensor part = written_part(case_, tensor);
-        for (uint64_t offset : part.offsets()) memory_.allow(region, offset, size_of(part.dtype));
+        part.each_offset([&](uint64_t offset) { memory_.allow(region, offset, size_of(part.dtype)); });
     }
 
     void execute(uint32_t repeat) {
