@@ -33,12 +33,11 @@ layout(constant_id = SPEC_LINEAR_MATRIX_M) const uint MATRIX_M = 16;
 layout(constant_id = SPEC_LINEAR_MATRIX_N) const uint MATRIX_N = 16;
 layout(constant_id = SPEC_LINEAR_MATRIX_K) const uint MATRIX_K = 16;
 layout(constant_id = SPEC_LINEAR_TILE_K) const uint TILE_K = 32;
-layout(constant_id = SPEC_LINEAR_BUFFERS) const uint BUFFERS = 1;
 
 const uint TILE_M = SUBS_M * MATS_M * MATRIX_M;
 const uint TILE_N = SUBS_N * MATS_N * MATRIX_N;
 const uint PITCH = TILE_K / 8 + 1;  // of a row in shared memory, in 16 bytes: odd, against bank conflicts
-const uint BUFFER = (TILE_M + TILE_N) * PITCH;
+const uint OPERANDS = (TILE_M + TILE_N) * PITCH;
 
 // What a subgroup stores at a time: a row of accumulators, in f32.
 const uint BAND_PACKS = MATS_N * MATRIX_N / 8;
@@ -50,7 +49,7 @@ const uint BANDS = SUBS_M * SUBS_N * BAND;
 #define MATRIX_B coopmat<MATRIX_TYPE, gl_ScopeSubgroup, MATRIX_K, MATRIX_N, gl_MatrixUseB>
 #define MATRIX_SUM coopmat<float, gl_ScopeSubgroup, MATRIX_M, MATRIX_N, gl_MatrixUseAccumulator>
 
-shared uvec4 tiles[BUFFERS * BUFFER > BANDS ? BUFFERS * BUFFER : BANDS];
+shared uvec4 tiles[OPERANDS > BANDS ? OPERANDS : BANDS];
 
 MATRIX_SUM sums[MATS_M * MATS_N];
 
@@ -122,32 +121,32 @@ void fetch(uint k0) {
 
 // ---- from registers into shared memory, and from there into matrices ------------------------------------------------
 
-void put(uint base) {
+void put() {
     [[unroll]] for (uint c = 0; c < X_COUNT; ++c) {
         const uint i = c * INVOCATIONS + gl_LocalInvocationID.x;
         if (X_UNITS % INVOCATIONS != 0 && i >= X_UNITS) continue;
         const uvec4 words = x_dtype == MATRIX_DTYPE ? next_x[c].words : matrix_words(dense_pack(x_dtype, next_x[c]));
-        tiles[base + i / X_UNITS_OF_ROW * PITCH + i % X_UNITS_OF_ROW] = words;
+        tiles[i / X_UNITS_OF_ROW * PITCH + i % X_UNITS_OF_ROW] = words;
     }
     [[unroll]] for (uint c = 0; c < W_COUNT; ++c) {
         const uint i = c * INVOCATIONS + gl_LocalInvocationID.x;
         if (W_UNITS % INVOCATIONS != 0 && i >= W_UNITS) continue;
-        const uint at = base + (TILE_M + i / W_UNITS_OF_ROW) * PITCH + i % W_UNITS_OF_ROW * (UNIT / 8);
+        const uint at = (TILE_M + i / W_UNITS_OF_ROW) * PITCH + i % W_UNITS_OF_ROW * (UNIT / 8);
         [[unroll]] for (uint p = 0; p < UNIT / 8; ++p)
             tiles[at + p] = weight_dtype == MATRIX_DTYPE ? next_w[c].words : matrix_words(weight_pack(next_w[c], p));
     }
 }
 
-void multiply(uint base) {
+void multiply() {
     const uint first_row = gl_SubgroupID / SUBS_N * MATS_M * MATRIX_M, first_col = gl_SubgroupID % SUBS_N * MATS_N * MATRIX_N;
     [[unroll]] for (uint k = 0; k < TILE_K / MATRIX_K; ++k) {
         MATRIX_B b[MATS_N];
         [[unroll]] for (uint j = 0; j < MATS_N; ++j)
-            coopMatLoad(b[j], tiles, base + (TILE_M + first_col + j * MATRIX_N) * PITCH + k * (MATRIX_K / 8), PITCH,
+            coopMatLoad(b[j], tiles, (TILE_M + first_col + j * MATRIX_N) * PITCH + k * (MATRIX_K / 8), PITCH,
                         gl_CooperativeMatrixLayoutColumnMajor);
         [[unroll]] for (uint i = 0; i < MATS_M; ++i) {
             MATRIX_A a;
-            coopMatLoad(a, tiles, base + (first_row + i * MATRIX_M) * PITCH + k * (MATRIX_K / 8), PITCH,
+            coopMatLoad(a, tiles, (first_row + i * MATRIX_M) * PITCH + k * (MATRIX_K / 8), PITCH,
                         gl_CooperativeMatrixLayoutRowMajor);
             [[unroll]] for (uint j = 0; j < MATS_N; ++j) sums[i * MATS_N + j] = coopMatMulAdd(a, b[j], sums[i * MATS_N + j]);
         }
@@ -185,14 +184,12 @@ void main() {
     col0 = gl_WorkGroupID.y * TILE_N;
     [[unroll]] for (uint i = 0; i < MATS_M * MATS_N; ++i) sums[i] = MATRIX_SUM(0.0);
     fetch(0);
-    uint base = 0;
     for (uint k0 = 0; k0 < IN; k0 += TILE_K) {
-        if (BUFFERS == 1) barrier();  // the step before has been read
-        put(base);
-        barrier();  // the step is complete; with two buffers, the one before the last has been read too
+        barrier();  // the step before has been read
+        put();
+        barrier();  // the step is complete
         if (k0 + TILE_K < IN) fetch(k0 + TILE_K);
-        multiply(base);
-        if (BUFFERS == 2) base = BUFFER - base;
+        multiply();
     }
     store_sums();
 }

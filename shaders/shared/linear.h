@@ -18,7 +18,6 @@
 #define SPEC_LINEAR_MATRIX_N (SPEC_OP + 9)
 #define SPEC_LINEAR_MATRIX_K (SPEC_OP + 10)
 #define SPEC_LINEAR_TILE_K (SPEC_OP + 11)    // elements of in_features that are in shared memory at a time
-#define SPEC_LINEAR_BUFFERS (SPEC_OP + 12)   // 1, or 2: a step's operands are stored while the last one's are read
 // linear_few, linear_words.
 #define SPEC_LINEAR_ROWS (SPEC_OP + 13)      // rows of x
 #define SPEC_LINEAR_OUTS (SPEC_OP + 14)      // rows of the weight that a team takes

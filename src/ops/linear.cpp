@@ -196,7 +196,6 @@ private:
             d->spec(SPEC_LINEAR_MATRIX_N, choice_.shape.n);
             d->spec(SPEC_LINEAR_MATRIX_K, choice_.shape.k);
             d->spec(SPEC_LINEAR_TILE_K, choice_.tile_k);
-            d->spec(SPEC_LINEAR_BUFFERS, choice_.buffers);
         }
     }
 

@@ -18,15 +18,15 @@ uint64_t count_of(uint64_t size, uint64_t part) { return (size + part - 1) / par
 // ---- matrices -------------------------------------------------------------------------------------------------------
 
 struct Tiling {
-    uint32_t subs_m, subs_n, mats_m, mats_n, buffers;
+    uint32_t subs_m, subs_n, mats_m, mats_n;
 };
 // Largest first: a larger tile reads less from memory and from shared memory for each product. 4 x 4 accumulators need as many
 // registers as only devices have whose matrices are 16 x 16. No larger workgroup: two of four subgroups hide each other's
 // barriers, which one of eight has to wait for.
 constexpr Tiling kTilings[] = {
-    {2, 2, 4, 4, 1},
-    {2, 2, 2, 2, 1},
-    {1, 4, 2, 1, 1},
+    {2, 2, 4, 4},
+    {2, 2, 2, 2},
+    {1, 4, 2, 1},
 };
 constexpr uint32_t kTileK = 32;
 
@@ -46,7 +46,7 @@ bool find_shape(const Caps& caps, DType type, CooperativeMatrixShape* out) {
 
 // Bytes of linear_matrices' `tiles`: the operands of a step, or a band of results of each subgroup.
 uint32_t shared_memory_of(const Tiling& t, const CooperativeMatrixShape& shape) {
-    const uint32_t operands = t.buffers * (t.subs_m * t.mats_m * shape.m + t.subs_n * t.mats_n * shape.n) * (kTileK / 8 + 1);
+    const uint32_t operands = (t.subs_m * t.mats_m * shape.m + t.subs_n * t.mats_n * shape.n) * (kTileK / 8 + 1);
     const uint32_t bands = t.subs_m * t.subs_n * shape.m * (t.mats_n * shape.n / 8 * 2 + 1);
     return 16 * (operands > bands ? operands : bands);
 }
@@ -100,7 +100,6 @@ const char* try_matrices(const Caps& caps, const LinearProblem& problem, LinearC
     out->mats_m = t->mats_m;
     out->mats_n = t->mats_n;
     out->tile_k = kTileK;
-    out->buffers = t->buffers;
     out->tile_rows = t->subs_m * t->mats_m * shape.m;
     out->tile_outs = t->subs_n * t->mats_n * shape.n;
     out->shared_memory = shared_memory_of(*t, shape);

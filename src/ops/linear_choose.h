@@ -27,7 +27,7 @@ struct LinearChoice {
 
     uint32_t lane_rows = 2, lane_cols = 8;  // linear_tiles
 
-    uint32_t subs_m = 2, subs_n = 2, mats_m = 2, mats_n = 2, tile_k = 32, buffers = 1;  // linear_matrices
+    uint32_t subs_m = 2, subs_n = 2, mats_m = 2, mats_n = 2, tile_k = 32;  // linear_matrices
     CooperativeMatrixShape shape;
 
     uint32_t rows = 1, outs = 2, lanes = 32, depth = 1;  // linear_few, and but for lanes linear_words

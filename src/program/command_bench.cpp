@@ -116,6 +116,9 @@ int bench_operators(const BenchArguments& arguments) {
     const std::vector<Job> jobs = read_jobs(arguments);
     BenchSettings settings;
     settings.access = choose("--access", arguments.access, kAccesses);
+    // Before anything is measured.
+    if (!arguments.json.empty() && arguments.json != "-" && !std::ofstream(arguments.json, std::ios::app))
+        throw UsageError(format("--json: %s cannot be written", in_quotes(arguments.json).c_str()));
     Runner runner(arguments.device, false);
     const bool as_text = arguments.json != "-";
     std::cerr << "measuring the memory ceiling\n";

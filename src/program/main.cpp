@@ -2,6 +2,9 @@
 #include <CLI/CLI.hpp>
 #include <iostream>
 #include <new>
+#if defined(__unix__) || defined(__APPLE__)
+#include <fcntl.h>
+#endif
 
 #include "commands.h"
 #include "files/safetensors.h"
@@ -155,6 +158,21 @@ int finish_output(int code) {
     return code;
 }
 
+// A standard stream that the caller has closed would be the next file that is opened: a driver's memory, say, which what is
+// printed then goes to. Read-only in its place, so that printing fails.
+void hold_standard_streams() {
+#if defined(__unix__) || defined(__APPLE__)
+    for (int stream : {0, 1, 2})
+        if (fcntl(stream, F_GETFD) == -1) (void)open("/dev/null", O_RDONLY);
+#endif
+}
+
+// An option that is given has a value: a script's variable that is not set is no default.
+void refuse_empty_values(CLI::App* app) {
+    for (CLI::Option* option : app->get_options([](const CLI::Option* o) { return o->get_items_expected_max() > 0; }))
+        option->check([](const std::string& value) { return value.empty() ? "is empty" : ""; });
+}
+
 int run_command_line(int argc, char** argv) {
     CLI::App app("Runs state-space operators on any Vulkan device.", "scandium");
     app.footer(kExitCodes);
@@ -169,6 +187,8 @@ int run_command_line(int argc, char** argv) {
     CLI::App* bench = app.add_subcommand("bench", "Check operators on random tensors, then measure them");
     BenchArguments bench_arguments;
     add_bench_options(bench, &bench_arguments);
+    refuse_empty_values(run);
+    refuse_empty_values(bench);
     const ModelCommands models(&app);
     try {
         app.parse(argc, argv);
@@ -196,6 +216,7 @@ int complain(int code, const std::string& sentence) {
 
 int main(int argc, char** argv) {
     using namespace scandium::program;
+    hold_standard_streams();
     try {
         return run_command_line(argc, argv);
     } catch (const LibraryError& error) {

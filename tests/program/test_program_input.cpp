@@ -62,6 +62,11 @@ TEST_CASE("wrong usage is refused in one line") {
     check_refused({"run", path, "--check", "--tolerance", "inf"}, "--tolerance");
     check_refused({"run", path, "--check", "--tolerance", "1e-5x"}, "--tolerance");
     check_refused({"run", path, "--tolerance", "1e-5"}, "--check");
+    check_refused({"run", path, "--check", "--tolerance", ""}, "--tolerance");
+    check_refused({"run", path, "--chunk-size", ""}, "--chunk-size");
+    check_refused({"run", path, "--device", ""}, "--device");
+    check_refused({"bench", "--json", ""}, "--json");
+    check_refused({"bench", "--json", "/nonexistent/results.json"}, "--json");
 }
 
 TEST_CASE("an output that cannot be written is refused before anything runs") {

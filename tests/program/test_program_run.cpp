@@ -1,10 +1,12 @@
 // The program on a device.
 #include <rapidjson/memorystream.h>
 #include <rapidjson/reader.h>
+#include <sys/wait.h>
 
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/matchers/catch_matchers_string.hpp>
 #include <cmath>
+#include <cstdlib>
 
 #include "command_line.h"
 #include "files.h"
@@ -225,6 +227,15 @@ TEST_CASE("JSON is all that --json prints on standard output") {
     CHECK(is_json(run_program({"run", odd, "--json"}).out));
     CHECK_THAT(run.out, ContainsSubstring("\"failed\": 0") && ContainsSubstring("\"result\": \"PASS\""));
     CHECK(run.error_lines() == 2);
+}
+
+// A driver's files would have its number else, and what is printed would go there.
+TEST_CASE("a standard output that is closed is an error") {
+    need_device();
+    const std::string command = SCANDIUM_PROGRAM " run '" + reference_case("ssd_one_token") + "' >&- 2>&-";
+    const int status = std::system(command.c_str());
+    REQUIRE(WIFEXITED(status));
+    CHECK(WEXITSTATUS(status) == 2);
 }
 
 TEST_CASE("a device that is not there is said to be missing") {
