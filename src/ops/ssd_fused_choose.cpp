@@ -65,11 +65,9 @@ bool complete(const Caps& caps, const SsdProblem& problem, FusedChoice* c) {
            c->local_size % (FUSED_CHUNK / 8) == 0;
 }
 
-// What the H100 was fastest with, where it fits: two heads share a chunk's B and C if enough workgroups are left.
+// One head to a workgroup, so that two workgroups fit where 48 KiB of shared memory are all that a multiprocessor has.
 bool choose_tiles(const Caps& caps, const SsdProblem& problem, FusedChoice* c) {
-    constexpr uint64_t kManyHeads = 256;
-    const bool pairs = problem.nheads / problem.ngroups % 2 == 0 && problem.batch * problem.nheads >= kManyHeads;
-    const uint32_t most_heads = problem.fused.heads ? problem.fused.heads : pairs ? 2 : 1;
+    const uint32_t most_heads = problem.fused.heads ? problem.fused.heads : 1;
     const uint32_t first_tiles = problem.fused.row_tiles ? problem.fused.row_tiles : 1;
     for (c->heads = most_heads; c->heads > 0; --c->heads)
         for (c->row_tiles = first_tiles; c->row_tiles <= 2; ++c->row_tiles)

@@ -55,17 +55,19 @@ Answer choose(const Caps& caps, const SsdProblem& problem) {
     return answer;
 }
 
-TEST_CASE("choose: matrix units take the fused form, and two heads to a workgroup where there are many") {
+TEST_CASE("choose: matrix units take the fused form, a head to a workgroup unless it is told otherwise") {
     const Answer one = choose(matrix_caps(16, 16, 16), layer());
     CHECK(one.choice.algorithm == SsdAlgorithm::fused);
     CHECK_THAT(one.choice.reason, ContainsSubstring("fused"));
     CHECK(one.choice.chunk_size == 32);
     CHECK(one.choice.fused.heads == 1);
     CHECK(one.choice.fused.local_size == 128);
-    const Answer many = choose(matrix_caps(16, 16, 16), layer(8));
-    CHECK(many.choice.fused.heads == 2);
-    CHECK(many.choice.fused.local_size == 256);
-    CHECK(choose(matrix_caps(16, 16, 16), layer(300, 1)).choice.fused.heads == 1);  // of one group
+    CHECK(2 * one.choice.fused.shared_memory <= 49152);  // two fit
+    SsdProblem many = layer(8);
+    many.fused.heads = 2;
+    const Answer pairs = choose(matrix_caps(16, 16, 16), many);
+    CHECK(pairs.choice.fused.heads == 2);
+    CHECK(pairs.choice.fused.local_size == 256);
 }
 
 TEST_CASE("choose: the fused form's tiles stay within the device, for every shape and size") {
