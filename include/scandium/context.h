@@ -2,7 +2,7 @@
 // An engine wants device.h instead; nothing else in the library needs this header.
 //
 // Thin: one instance, one device, one compute queue, buffers through VulkanMemoryAllocator, and calls
-// that block until the work is done.
+// that block until the work is done. A Context and what is made from it serve one thread at a time.
 #pragma once
 
 #include "scandium/plan.h"

@@ -129,8 +129,9 @@ struct DeviceDesc {
 // (with `next` at the end of the chain). VkDeviceCreateInfo::pEnabledFeatures must be null.
 SCANDIUM_API void* fill_feature_chain(const Features& features, FeatureChain* out, void* next = nullptr) noexcept;
 
-// Makes a handle for a device that the host owns. Thread-safe; the Device may be used from several
-// threads at once, since nothing in it changes.
+// Makes a handle for a device that the host owns. Thread-safe; the Device may be used from several threads at once, since
+// nothing in it changes. The diagnostics and allocation callbacks are then called from each of them, and a pipeline cache of the
+// host's must not be externally synchronized.
 //   DeviceDesc::enabled: a feature that the physical device lacks is an error. One that was enabled without what Scandium
 //   needs beside it (Features) is not used, and device_caps() shows it as false.
 //   Errors: invalid_argument (null member of desc or null out, version under 1.1, such a feature), unsupported (the

@@ -2,7 +2,7 @@
 //
 // A graph is a list under construction: declare tensors, append operators in the order in which they
 // run, then make a Plan of it (plan.h). Operators read the shapes from the tensors, so that every size
-// is stated once. No Vulkan call happens here.
+// is stated once. No Vulkan call happens here. A graph serves one thread at a time; different ones are independent.
 //
 // The first failure sticks: later calls on the same graph do nothing and return it, and create_plan
 // returns it too. So a host may check once, at the end.

@@ -19,13 +19,14 @@ struct SamplerOptions {
     void* diagnostics_user = nullptr;
 };
 
+//   Errors: invalid_argument (`out` is null, an option out of its range), out_of_host_memory.
 [[nodiscard]] SCANDIUM_API Result create_sampler(const SamplerOptions& options, Sampler** out) noexcept;
 SCANDIUM_API void destroy_sampler(Sampler* sampler) noexcept;
 
 // Each call takes one number from the generator, PCG-XSH-RR 64/32 (https://www.pcg-random.org) on a stream of its own, unless
 // the temperature is 0. Of equal logits the lowest token counts as the larger.
-// invalid_argument: a logit is NaN or +infinity, all are -infinity, or a token of `history` has no logit. Nothing was
-// taken from the generator then.
+//   Errors: invalid_argument (a null pointer; a logit is NaN or +infinity, all are -infinity, or a token of `history` has no logit),
+//   out_of_host_memory. Nothing was taken from the generator then.
 [[nodiscard]] SCANDIUM_API Result sample(Sampler* sampler, Span<float> logits, Span<int32_t> history, int32_t* token) noexcept;
 
 // As after creation, with another seed.

@@ -16,10 +16,12 @@ struct TokenizerOptions {
 
 // `path` is a tokenizer.json, or a folder with one: byte-pair encoding of the kinds that GPT-NeoX (bytes) and Llama (spaces
 // as U+2581, unknown characters as bytes) use, with the normalizers, pre-tokenizers and decoders that these are combined with.
-// In a folder without one, a vocab_size of 256 means that tokens are bytes.
-// unsupported: the file asks for another kind. The callback is also used by later calls that fail.
+// In a folder without one, a vocab_size of 256 means that tokens are bytes. The callback is also used by later calls that fail.
+//   Errors: invalid_argument (a null pointer, a file that is missing or malformed, a token from vocab_size on), unsupported (the file asks
+//   for another kind), out_of_host_memory, internal_error.
 [[nodiscard]] SCANDIUM_API Result load_tokenizer(const char* path, const TokenizerOptions& options, Tokenizer** out) noexcept;
-// Every token is a byte.
+// Every token is a byte. Null is ignored by destroy_tokenizer; the other functions want a tokenizer.
+//   Errors: invalid_argument (`out` is null, a vocab_size that is too small), out_of_host_memory.
 [[nodiscard]] SCANDIUM_API Result create_byte_tokenizer(const TokenizerOptions& options, Tokenizer** out) noexcept;
 SCANDIUM_API void destroy_tokenizer(Tokenizer* tokenizer) noexcept;
 
@@ -35,6 +37,7 @@ struct EncodeOptions {
 };
 
 // Bytes that are not UTF-8 are taken for U+FFFD, except where tokens are bytes. A tokenizer may be used from several threads.
+//   Errors: invalid_argument (a null pointer), out_of_host_memory, internal_error.
 [[nodiscard]] SCANDIUM_API Result encode(const Tokenizer* tokenizer, Span<char> text, const EncodeOptions& options, TokenSink sink,
                                          void* user) noexcept;
 

@@ -98,14 +98,14 @@ StateSizes state_sizes(const ModelConfig& config) {
 
 Result load_model_config(const char* folder, DiagnosticsCallback callback, void* user, ModelConfig* out) noexcept {
     const Diagnostics diagnostics = {callback, user};
-    if (!folder || !out) return diagnostics.fail(Result::invalid_argument, "load_model_config: a pointer is null");
+    if (!folder || !out) return diagnostics.fail(Result::invalid_argument, "load_model_config: %s is null", folder ? "out" : "folder");
     return guarded(diagnostics, [&] { *out = read_config(folder); });
 }
 
 Result load_model(const ModelDesc& desc, Model** out) noexcept {
     const Diagnostics diagnostics = {desc.diagnostics, desc.diagnostics_user};
     if ((!desc.folder && !desc.random_model) || !desc.device || !out)
-        return diagnostics.fail(Result::invalid_argument, "load_model: a pointer is null");
+        return diagnostics.fail(Result::invalid_argument, "load_model: %s is null", !out ? "out" : !desc.device ? "device" : "folder");
     *out = nullptr;
     if (!is_complete(desc.host)) return diagnostics.fail(Result::invalid_argument, "load_model: a function of ModelHost is null");
     if (static_cast<uint32_t>(desc.weights) > static_cast<uint32_t>(WeightType::q4))

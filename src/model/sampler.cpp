@@ -133,7 +133,8 @@ Result create_sampler(const SamplerOptions& o, Sampler** out) noexcept {
     const auto fail = [&](const char* name, float value, const char* expected) {
         return diagnostics.fail(Result::invalid_argument, "create_sampler: %s is %g, but %s is expected", name, double(value), expected);
     };
-    if (!out) return diagnostics.fail(Result::invalid_argument, "create_sampler: a pointer is null");
+    if (!out) return diagnostics.fail(Result::invalid_argument, "create_sampler: out is null");
+    *out = nullptr;
     if (!(o.repetition_penalty > 0) || std::isinf(o.repetition_penalty))
         return fail("repetition_penalty", o.repetition_penalty, "a number above 0");
     if (!(o.temperature >= 0) || std::isinf(o.temperature)) return fail("temperature", o.temperature, "a number from 0");
@@ -156,7 +157,10 @@ Result sample(Sampler* sampler, Span<float> logits, Span<int32_t> history, int32
     if (!sampler) return Result::invalid_argument;
     const Diagnostics& diagnostics = sampler->diagnostics;
     if (!logits.data || !token || (!history.data && history.size))
-        return diagnostics.fail(Result::invalid_argument, "sample: a pointer is null");
+        return diagnostics.fail(Result::invalid_argument, "sample: %s is null",
+                                !logits.data ? "logits.data"
+                                : !token     ? "token"
+                                             : "history.data");
     Result result = check_logits(diagnostics, logits);
     if (result == Result::ok) result = check_history(diagnostics, logits, history);
     if (result != Result::ok) return result;

@@ -31,7 +31,8 @@ std::unique_ptr<Tokenizer> load(const std::string& path, uint32_t vocab_size) {
 
 Result load_tokenizer(const char* path, const TokenizerOptions& options, Tokenizer** out) noexcept {
     const Diagnostics diagnostics = {options.diagnostics, options.diagnostics_user};
-    if (!path || !out) return diagnostics.fail(Result::invalid_argument, "load_tokenizer: a pointer is null");
+    if (!path || !out) return diagnostics.fail(Result::invalid_argument, "load_tokenizer: %s is null", path ? "out" : "path");
+    *out = nullptr;
     return guarded(diagnostics, [&] {
         std::unique_ptr<Tokenizer> tokenizer = load(path, options.vocab_size);
         tokenizer->diagnostics = diagnostics;
@@ -41,7 +42,8 @@ Result load_tokenizer(const char* path, const TokenizerOptions& options, Tokeniz
 
 Result create_byte_tokenizer(const TokenizerOptions& options, Tokenizer** out) noexcept {
     const Diagnostics diagnostics = {options.diagnostics, options.diagnostics_user};
-    if (!out) return diagnostics.fail(Result::invalid_argument, "create_byte_tokenizer: a pointer is null");
+    if (!out) return diagnostics.fail(Result::invalid_argument, "create_byte_tokenizer: out is null");
+    *out = nullptr;
     return guarded(diagnostics, [&] {
         auto tokenizer = std::make_unique<Tokenizer>();
         check_count(*tokenizer, "tokens of bytes", options.vocab_size);
@@ -56,7 +58,8 @@ uint32_t token_count(const Tokenizer* tokenizer) noexcept { return tokenizer->co
 
 Result encode(const Tokenizer* tokenizer, Span<char> text, const EncodeOptions& options, TokenSink sink, void* user) noexcept {
     if (!tokenizer) return Result::invalid_argument;
-    if (!sink || (!text.data && text.size)) return tokenizer->diagnostics.fail(Result::invalid_argument, "encode: a pointer is null");
+    if (!sink || (!text.data && text.size))
+        return tokenizer->diagnostics.fail(Result::invalid_argument, "encode: %s is null", sink ? "text.data" : "sink");
     std::vector<int32_t> ids;
     const Result result = guarded(tokenizer->diagnostics, [&] { ids = tokenizer->encode({text.data, text.size}, options); });
     if (result == Result::ok) sink(user, Span<int32_t>(ids.data(), ids.size()));
@@ -74,7 +77,8 @@ int32_t find_token(const Tokenizer* tokenizer, Span<char> text) noexcept { retur
 
 Result create_token_stream(const Tokenizer* tokenizer, bool skip_special, TokenStream** out) noexcept {
     if (!tokenizer) return Result::invalid_argument;
-    if (!out) return tokenizer->diagnostics.fail(Result::invalid_argument, "create_token_stream: a pointer is null");
+    if (!out) return tokenizer->diagnostics.fail(Result::invalid_argument, "create_token_stream: out is null");
+    *out = nullptr;
     return guarded(tokenizer->diagnostics, [&] { *out = std::make_unique<TokenStream>(tokenizer, skip_special).release(); });
 }
 

@@ -126,7 +126,7 @@ Result check_rows(ModelRunner* runner, Span<int32_t> tokens, Span<int32_t> slots
 Result create_model_runner(Context* context, const Session* session, ModelRunner** out) noexcept {
     if (!context) return Result::invalid_argument;
     const Diagnostics& diagnostics = context_device(context)->diagnostics;
-    if (!session || !out) return diagnostics.fail(Result::invalid_argument, "create_model_runner: a pointer is null");
+    if (!session || !out) return diagnostics.fail(Result::invalid_argument, "create_model_runner: %s is null", session ? "out" : "session");
     *out = nullptr;
     ModelRunner* runner = new (std::nothrow) ModelRunner;
     if (!runner) return diagnostics.fail(Result::out_of_host_memory, "create_model_runner: out of host memory");
