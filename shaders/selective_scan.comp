@@ -81,6 +81,7 @@ shared uint restarts[STAGED ? 2 * BLOCK : 1];
 
 float state[COLUMNS];
 float rates[COLUMNS];  // A / log(2), at most 0
+float taint;           // NaN if one of this lane's A is: exp2, which some drivers give a number for NaN, may lose it; else 0
 float fixed_B[B_FIXED ? COLUMNS : 1];
 float fixed_C[C_FIXED ? COLUMNS : 1];
 float next_x[WIDTH], next_dt[WIDTH];         // of the block to come
@@ -130,11 +131,13 @@ uint column(Place at, uint j) { return at.lane * COLUMNS + j; }
 // ---- states -------------------------------------------------------------------------------------
 
 void load_channel(Place at) {
+    taint = 0.0;
     [[unroll]] for (uint j = 0; j < COLUMNS; ++j) {
         const uint n = min(column(at, j), DSTATE - 1);
         const bool within = column(at, j) < DSTATE;
         const float a = within ? A_load(at.channel * A_s0 + n * A_s1) : 0.0;
         rates[j] = nan_of(a, min(a, 0.0)) * 1.4426950408889634;  // exp2 of a step times this never grows
+        taint = nan_of(a, taint);
         if (B_FIXED) fixed_B[j] = within ? B_load(at.channel * B_s0 + n * B_s1) : 0.0;
         if (C_FIXED && RUNS_Y) fixed_C[j] = within ? C_load(at.channel * C_s0 + n * C_s1) : 0.0;
     }
@@ -153,7 +156,7 @@ void load_initial(Place at) {
 void store_final(Place at) {
     const uint base = at.sequence * final_states_s0 + at.channel * final_states_s1;
     [[unroll]] for (uint j = 0; j < COLUMNS; ++j)
-        if (at.inside && column(at, j) < DSTATE) final_states_store(base + column(at, j) * final_states_s2, state[j]);
+        if (at.inside && column(at, j) < DSTATE) final_states_store(base + column(at, j) * final_states_s2, nan_of(rates[j], state[j]));
 }
 
 void store_segment(Place at, uint entry) {
@@ -387,7 +390,7 @@ float advance(Place at, uint block, uint t, vec2 step) {
     if (!C_FIXED && RUNS_Y) C_values(at, block, t, place_of(block) + PADDED, C_n);
     bool restart = false;
     if (PACKING == PACKING_SEQ_IDX) restart = STAGED ? restarts[(block / BLOCK & 1u) * BLOCK + t] != 0 : is_restart(at, block + t);
-    float even = 0.0, odd = 0.0;  // two chains, each half as long
+    float even = taint, odd = 0.0;  // two chains, each half as long
     [[unroll]] for (uint j = 0; j < COLUMNS; ++j) {
         // A restart must forget even an infinite state, which 0 * state would not.
         if (PACKING == PACKING_SEQ_IDX && restart) state[j] = 0.0;
