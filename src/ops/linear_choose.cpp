@@ -11,7 +11,8 @@ constexpr uint32_t kBusyWorkgroups = 128;   // that keep a large device busy
 constexpr uint32_t kBusyLanes = 64 * 1024;  // the same, where all a lane does is load
 constexpr uint32_t kUsualGroup = 128;       // invocations that every device has
 constexpr uint32_t kMostLanesOfTeam = 256;
-constexpr uint32_t kWordsLanes = 8;  // as linear_words has it
+constexpr uint32_t kUsualOuts = 2, kUsualDepth = 2;  // that the lanes of a team are counted by
+constexpr uint32_t kWordsLanes = 8;                  // as linear_words has it
 
 uint64_t count_of(uint64_t size, uint64_t part) { return (size + part - 1) / part; }
 
@@ -127,16 +128,17 @@ void choose_tiles(const LinearProblem& problem, const char* why_not_matrices, Li
 
 // ---- few rows -------------------------------------------------------------------------------------------------------
 
-// Teams that fill the device: lanes to a row of the weight, as far as each still has DEPTH loads to make.
+// Teams that fill the device: lanes to a row of the weight, as far as each still has loads to make. Their number, and so the order in
+// which a result is summed, does not depend on the rows of x: a row has the same bits alone and beside others.
 void choose_team(const LinearProblem& problem, uint32_t least_lanes, uint32_t most_lanes, LinearChoice* out) {
     const uint32_t unit = problem.format == WeightFormat::q4 ? 32 : problem.format == WeightFormat::q8 ? 16 : 8;
     out->rows = uint32_t(problem.rows);
     const bool dense = problem.format == WeightFormat::dense;
     out->outs = problem.format == WeightFormat::q4 && out->rows <= 4 ? 4 : dense && out->rows == 1 ? 1 : 2;
     out->depth = dense && out->rows == 1 ? 4 : 2;
-    const uint64_t units = count_of(problem.in_features, unit), teams = count_of(problem.out_features, out->outs) * problem.batch;
+    const uint64_t units = count_of(problem.in_features, unit), teams = count_of(problem.out_features, kUsualOuts) * problem.batch;
     out->lanes = least_lanes;
-    while (out->lanes * 2 <= most_lanes && teams * out->lanes < kBusyLanes && out->lanes * 2 * out->depth <= units) out->lanes *= 2;
+    while (out->lanes * 2 <= most_lanes && teams * out->lanes < kBusyLanes && out->lanes * 2 * kUsualDepth <= units) out->lanes *= 2;
     out->local_size = out->lanes > kUsualGroup ? out->lanes : kUsualGroup;
     while (out->local_size > least_lanes && out->local_size > most_lanes) out->local_size /= 2;
     const uint32_t teams_of_group = out->local_size / out->lanes;

@@ -72,6 +72,15 @@ TEST_CASE("linear choice: large products take large tiles of matrices, small one
     CHECK(small.mats_m * small.mats_n <= 4);
 }
 
+// So that a row is summed in the same order alone and beside others.
+TEST_CASE("linear choice: as many lanes share a result whatever the number of rows") {
+    for (DType io : {DType::f32, DType::f16})
+        for (uint32_t out : {40u, 700u, 10576u}) {
+            const LinearChoice one = choose(matrix_caps(), problem_of(1, 2560, out, io));
+            for (uint64_t rows = 2; rows <= 8; ++rows) CHECK(choose(matrix_caps(), problem_of(rows, 2560, out, io)).lanes == one.lanes);
+        }
+}
+
 TEST_CASE("linear choice: tiles fit whatever the device has") {
     const uint32_t shared = GENERATE(16384, 20480, 32768, 49152);
     const uint32_t invocations = GENERATE(128, 256, 1024);
