@@ -1,16 +1,5 @@
 #version 460
 #extension GL_GOOGLE_include_directive : require
-#extension GL_EXT_control_flow_attributes : require
-#extension GL_KHR_cooperative_matrix : require
-#extension GL_KHR_memory_scope_semantics : require
-#extension GL_KHR_shader_subgroup_basic : require
-#if COOPMAT_BF16
-#extension GL_EXT_bfloat16 : require
-#define MATRIX_TYPE bfloat16_t
-#else
-#extension GL_EXT_shader_explicit_arithmetic_types_float16 : require
-#define MATRIX_TYPE float16_t
-#endif
 // y = x weight^T + bias through cooperative matrices. x is of the matrices' type; weights of another are converted to it.
 //
 //              TILE_N                A workgroup computes TILE_M x TILE_N results: SUBS_M x SUBS_N subgroups, each with
@@ -22,6 +11,7 @@
 //   +------+ +--------+
 //
 // Past the last row or column the last one is loaded again, and not stored. Past in_features there are zeros.
+#include "lib/matrix.glsl"
 #include "lib/linear.glsl"
 
 layout(constant_id = SPEC_SUBGROUP_SIZE) const uint SUBGROUP_SIZE = 32;
@@ -44,10 +34,6 @@ const uint BAND_PACKS = MATS_N * MATRIX_N / 8;
 const uint BAND_PITCH = BAND_PACKS * 2 + 1;
 const uint BAND = MATRIX_M * BAND_PITCH;
 const uint BANDS = SUBS_M * SUBS_N * BAND;
-
-#define MATRIX_A coopmat<MATRIX_TYPE, gl_ScopeSubgroup, MATRIX_M, MATRIX_K, gl_MatrixUseA>
-#define MATRIX_B coopmat<MATRIX_TYPE, gl_ScopeSubgroup, MATRIX_K, MATRIX_N, gl_MatrixUseB>
-#define MATRIX_SUM coopmat<float, gl_ScopeSubgroup, MATRIX_M, MATRIX_N, gl_MatrixUseAccumulator>
 
 shared uvec4 tiles[OPERANDS > BANDS ? OPERANDS : BANDS];
 

@@ -9,17 +9,7 @@
 // multiplied twice. The stage says which with a_is_exact(phase) and b_is_exact(phase); at most one of the two is not.
 // f16 has little range too: a computed operand is scaled by a power of two such that magnitude(phase, index, k), the
 // stage's upper bound of it at row or column `index`, comes to 2^14 at most, and the sums are scaled back.
-#extension GL_KHR_cooperative_matrix : require
-#extension GL_KHR_memory_scope_semantics : require
-#extension GL_KHR_shader_subgroup_basic : require
-#extension GL_EXT_control_flow_attributes : require
-#if COOPMAT_BF16
-#extension GL_EXT_bfloat16 : require
-#define MATRIX_TYPE bfloat16_t
-#else
-#extension GL_EXT_shader_explicit_arithmetic_types_float16 : require
-#define MATRIX_TYPE float16_t
-#endif
+#include "lib/matrix.glsl"
 
 layout(constant_id = SPEC_MATRIX_M) const uint MATRIX_M = 16;
 layout(constant_id = SPEC_MATRIX_N) const uint MATRIX_N = 16;
@@ -28,10 +18,6 @@ const uint TILE_M = 4 * MATRIX_M;
 const uint TILE_N = 4 * MATRIX_N;
 const uint TILE_K = COOPMAT_TILE_K;
 const uint PITCH = COOPMAT_PITCH;
-
-#define MATRIX_A coopmat<MATRIX_TYPE, gl_ScopeSubgroup, MATRIX_M, MATRIX_K, gl_MatrixUseA>
-#define MATRIX_B coopmat<MATRIX_TYPE, gl_ScopeSubgroup, MATRIX_K, MATRIX_N, gl_MatrixUseB>
-#define MATRIX_SUM coopmat<float, gl_ScopeSubgroup, MATRIX_M, MATRIX_N, gl_MatrixUseAccumulator>
 
 shared uint tile_a[TILE_M * PITCH];
 shared uint tile_b[TILE_N * PITCH];

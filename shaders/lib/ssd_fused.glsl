@@ -2,28 +2,15 @@
 //
 // Memory is read and written in *pieces* of 8 elements, 16 bytes. A row in shared memory takes an odd number of them, so
 // that the rows of a matrix start in different banks.
-#extension GL_KHR_cooperative_matrix : require
-#extension GL_KHR_memory_scope_semantics : require
-#extension GL_KHR_shader_subgroup_basic : require
+#include "lib/matrix.glsl"
 #extension GL_KHR_shader_subgroup_arithmetic : require
 #extension GL_KHR_shader_subgroup_shuffle : require
-#extension GL_EXT_control_flow_attributes : require
-#if COOPMAT_BF16
-#extension GL_EXT_bfloat16 : require
-#define MATRIX_TYPE bfloat16_t
-#else
-#extension GL_EXT_shader_explicit_arithmetic_types_float16 : require
-#define MATRIX_TYPE float16_t
-#endif
 
 layout(constant_id = SPEC_SUBGROUP_SIZE) const uint SUBGROUP_SIZE = 32;
 layout(constant_id = SPEC_MATRIX_M) const uint MATRIX_M = 16;
 layout(constant_id = SPEC_MATRIX_N) const uint MATRIX_N = 16;
 layout(constant_id = SPEC_MATRIX_K) const uint MATRIX_K = 16;
 
-#define MATRIX_A coopmat<MATRIX_TYPE, gl_ScopeSubgroup, MATRIX_M, MATRIX_K, gl_MatrixUseA>
-#define MATRIX_B coopmat<MATRIX_TYPE, gl_ScopeSubgroup, MATRIX_K, MATRIX_N, gl_MatrixUseB>
-#define MATRIX_SUM coopmat<float, gl_ScopeSubgroup, MATRIX_M, MATRIX_N, gl_MatrixUseAccumulator>
 #define BY_ROW gl_CooperativeMatrixLayoutRowMajor
 #define BY_COLUMN gl_CooperativeMatrixLayoutColumnMajor
 

@@ -1,5 +1,6 @@
 #include "model/layers.h"
 
+#include <cstddef>
 #include <initializer_list>
 
 #include "scandium/ops/causal_conv1d.h"
@@ -57,6 +58,7 @@ private:
     }
 
     Rows rows(const char* name, uint64_t width, DType type);
+    TensorId part(const char* name, const Rows& of, uint64_t first, uint32_t rank, Sizes shape, Sizes stride);
     TensorId columns(const char* name, const Rows& of, uint64_t first, uint64_t width);                         // (tokens, width)
     TensorId heads(const char* name, const Rows& of, uint64_t first, uint64_t count, uint64_t width);           // (tokens, count, width)
     TensorId channels(const char* name, const Rows& of, uint64_t first, uint64_t width, bool grouped = false);  // (width, tokens)
@@ -118,53 +120,33 @@ Rows Builder::rows(const char* name, uint64_t width, DType type) {
     return {id, width, pitch};
 }
 
-TensorId Builder::columns(const char* name, const Rows& of, uint64_t first, uint64_t width) {
+// The last axes of a view of which all are given, since a step has fewer than a prompt.
+TensorId Builder::part(const char* name, const Rows& of, uint64_t first, uint32_t rank, Sizes shape, Sizes stride) {
     ViewDesc view;
     view.name = name;
     view.tensor = of.id;
     view.offset = first;
-    view.rank = decodes_ ? 2 : 3;
-    const uint64_t shape[] = {1, tokens_, width}, stride[] = {tokens_ * of.pitch, of.pitch, 1};
-    for (uint32_t i = 0; i < view.rank; ++i) {
-        view.shape[i] = shape[i + 3 - view.rank];
-        view.stride[i] = stride[i + 3 - view.rank];
+    view.rank = rank;
+    for (uint32_t i = 0; i < rank; ++i) {
+        view.shape[i] = shape.end()[i - ptrdiff_t(rank)];
+        view.stride[i] = stride.end()[i - ptrdiff_t(rank)];
     }
     const TensorId id = add_view(graph(), view);
     check(id);
     return id;
+}
+
+TensorId Builder::columns(const char* name, const Rows& of, uint64_t first, uint64_t width) {
+    return part(name, of, first, decodes_ ? 2 : 3, {1, tokens_, width}, {tokens_ * of.pitch, of.pitch, 1});
 }
 
 TensorId Builder::heads(const char* name, const Rows& of, uint64_t first, uint64_t count, uint64_t width) {
-    ViewDesc view;
-    view.name = name;
-    view.tensor = of.id;
-    view.offset = first;
-    view.rank = decodes_ ? 3 : 4;
-    const uint64_t shape[] = {1, tokens_, count, width}, stride[] = {tokens_ * of.pitch, of.pitch, width, 1};
-    for (uint32_t i = 0; i < view.rank; ++i) {
-        view.shape[i] = shape[i + 4 - view.rank];
-        view.stride[i] = stride[i + 4 - view.rank];
-    }
-    const TensorId id = add_view(graph(), view);
-    check(id);
-    return id;
+    return part(name, of, first, decodes_ ? 3 : 4, {1, tokens_, count, width}, {tokens_ * of.pitch, of.pitch, width, 1});
 }
 
 TensorId Builder::channels(const char* name, const Rows& of, uint64_t first, uint64_t width, bool grouped) {
-    ViewDesc view;
-    view.name = name;
-    view.tensor = of.id;
-    view.offset = first;
-    view.rank = grouped ? 4 : 3;
     const uint64_t whole = tokens_ * of.pitch;
-    const uint64_t shape[] = {1, 1, width, tokens_}, stride[] = {whole, whole, 1, of.pitch};
-    for (uint32_t i = 0; i < view.rank; ++i) {
-        view.shape[i] = shape[i + 4 - view.rank];
-        view.stride[i] = stride[i + 4 - view.rank];
-    }
-    const TensorId id = add_view(graph(), view);
-    check(id);
-    return id;
+    return part(name, of, first, grouped ? 4 : 3, {1, 1, width, tokens_}, {whole, whole, 1, of.pitch});
 }
 
 // An empty shape: the weight's own. kNoTensor if the model has none such.

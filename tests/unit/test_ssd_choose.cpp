@@ -6,9 +6,9 @@
 #include <string>
 #include <vector>
 
-#include "ops/ssd_choose.h"
+#include "unit/ssd_choice.h"
 
-namespace scandium {
+namespace scandium::test {
 namespace {
 
 using Catch::Matchers::ContainsSubstring;
@@ -20,25 +20,8 @@ Caps floor_caps() {
     return caps;
 }
 
-Caps gpu_caps(uint32_t subgroup_size) {
-    Caps caps;
-    caps.device_type = VK_PHYSICAL_DEVICE_TYPE_DISCRETE_GPU;
-    caps.subgroup_size = caps.min_subgroup_size = caps.max_subgroup_size = subgroup_size;
-    caps.subgroup_arithmetic = caps.subgroup_shuffle = true;
-    caps.max_invocations = caps.max_workgroup_size_x = 1024;
-    caps.shared_memory = 49152;
-    caps.features.storage_buffer_16bit = caps.features.shader_float16 = caps.features.buffer_device_address = true;
-    caps.features.subgroup_size_control = caps.features.compute_full_subgroups = caps.features.vulkan_memory_model = true;
-    return caps;
-}
-
-void add_shape(Caps* caps, uint32_t m, uint32_t n, uint32_t k, DType operands, DType result = DType::f32) {
-    caps->features.cooperative_matrix = true;
-    caps->cooperative_matrices[caps->cooperative_matrix_count++] = {m, n, k, operands, operands, result, result};
-}
-
 Caps turing_caps() {
-    Caps caps = gpu_caps(32);
+    Caps caps = ssd_gpu_caps(32);
     add_shape(&caps, 16, 16, 16, DType::f16);
     add_shape(&caps, 16, 8, 16, DType::f16);
     add_shape(&caps, 16, 16, 16, DType::f16, DType::f16);
@@ -53,23 +36,6 @@ SsdProblem problem_of(DType io, uint64_t seqlen = 2048) {
     problem.dstate = 128;
     problem.x = problem.B = problem.C = io;
     return problem;
-}
-
-struct Answer {
-    Result result = Result::ok;
-    SsdChoice choice;
-    std::vector<std::string> told;
-};
-
-Answer choose(const Caps& caps, const SsdProblem& problem) {
-    Answer answer;
-    Diagnostics diagnostics;
-    diagnostics.user = &answer.told;
-    diagnostics.callback = [](void* user, Result, VkResult, const char* message) {
-        static_cast<std::vector<std::string>*>(user)->push_back(message);
-    };
-    answer.result = choose_ssd_scan(caps, diagnostics, problem, &answer.choice);
-    return answer;
 }
 
 // What no choice may exceed on the device that it was made for.
@@ -99,7 +65,7 @@ TEST_CASE("choose: the least device runs everything with scalar kernels, within 
     problem.algorithm = algorithm;
     problem.headdim = headdim;
     problem.dstate = dstate;
-    const Answer answer = choose(caps, problem);
+    const SsdAnswer answer = choose_ssd(caps, problem);
     CAPTURE(headdim, dstate, to_string(io), answer.choice.reason);
     CHECK(answer.result == Result::ok);
     CHECK(answer.told.empty());
@@ -113,11 +79,11 @@ TEST_CASE("choose: the least device runs everything with scalar kernels, within 
 
 TEST_CASE("choose: the recurrence covers the whole state, on subgroups of any size") {
     const uint32_t subgroup_size = GENERATE(1u, 4u, 8u, 16u, 32u, 64u, 128u);
-    const Caps caps = subgroup_size == 1 ? floor_caps() : gpu_caps(subgroup_size);
+    const Caps caps = subgroup_size == 1 ? floor_caps() : ssd_gpu_caps(subgroup_size);
     const uint32_t dstate = GENERATE(1u, 15u, 16u, 17u, 48u, 100u, 128u, 255u, 256u, 512u);
     SsdProblem problem = problem_of(DType::f32);
     problem.dstate = dstate;
-    const Answer answer = choose(caps, problem);
+    const SsdAnswer answer = choose_ssd(caps, problem);
     const RecurrentChoice& r = answer.choice.recurrent;
     CAPTURE(subgroup_size, dstate, r.lanes, r.rows, r.columns, r.reason);
     CHECK(answer.result == Result::ok);
@@ -130,7 +96,7 @@ TEST_CASE("choose: the recurrence covers the whole state, on subgroups of any si
 
 TEST_CASE("choose: matrix units are taken for 16-bit inputs, never for f32") {
     const Caps caps = turing_caps();
-    const Answer f16 = choose(caps, problem_of(DType::f16));
+    const SsdAnswer f16 = choose_ssd(caps, problem_of(DType::f16));
     CHECK(f16.choice.product.variant == Variant::coopmat);
     CHECK(f16.choice.product.flavour == Flavour::coopmat_f16);
     CHECK(f16.choice.algorithm == SsdAlgorithm::chunked);
@@ -139,11 +105,11 @@ TEST_CASE("choose: matrix units are taken for 16-bit inputs, never for f32") {
     CHECK(f16.choice.product.shape.c == DType::f32);
     check_limits(caps, f16.choice);
 
-    const Answer f32 = choose(caps, problem_of(DType::f32));
+    const SsdAnswer f32 = choose_ssd(caps, problem_of(DType::f32));
     CHECK(f32.result == Result::ok);
     CHECK(f32.choice.product.variant == Variant::scalar);
     CHECK_THAT(f32.choice.product.reason, ContainsSubstring("f32"));
-    const Answer bf16 = choose(caps, problem_of(DType::bf16));
+    const SsdAnswer bf16 = choose_ssd(caps, problem_of(DType::bf16));
     CHECK(bf16.choice.product.variant == Variant::scalar);
 }
 
@@ -171,26 +137,26 @@ TEST_CASE("choose: each thing that matrix units need, and the reason when it lac
     Caps caps = turing_caps();
     SsdProblem problem = problem_of(DType::f16);
     lack.take(caps, problem);
-    const Answer free = choose(caps, problem);
+    const SsdAnswer free = choose_ssd(caps, problem);
     CAPTURE(lack.word, free.choice.product.reason);
     CHECK(free.result == Result::ok);
     CHECK(free.choice.product.variant == Variant::scalar);
     CHECK_THAT(free.choice.product.reason, ContainsSubstring(lack.word));
 
     problem.variant = Variant::coopmat;
-    const Answer forced = choose(caps, problem);
+    const SsdAnswer forced = choose_ssd(caps, problem);
     CHECK(forced.result == Result::unsupported);
     REQUIRE(forced.told.size() == 1);
     CHECK_THAT(forced.told[0], ContainsSubstring("coopmat") && ContainsSubstring(lack.word));
 }
 
 TEST_CASE("choose: of several matrix shapes one that the kernels have tiles for") {
-    Caps caps = gpu_caps(32);
+    Caps caps = ssd_gpu_caps(32);
     add_shape(&caps, 32, 32, 16, DType::f16);  // larger than any tile
     add_shape(&caps, 16, 16, 12, DType::f16);  // a depth that no tile is a multiple of
     add_shape(&caps, 8, 8, 16, DType::f16);
     add_shape(&caps, 8, 16, 16, DType::f16);
-    const Answer answer = choose(caps, problem_of(DType::f16));
+    const SsdAnswer answer = choose_ssd(caps, problem_of(DType::f16));
     CHECK(answer.choice.product.variant == Variant::coopmat);
     CHECK(answer.choice.product.shape.m == 8);
     CHECK(answer.choice.product.shape.n == 16);
@@ -203,17 +169,17 @@ TEST_CASE("choose: a forced variant is taken in every stage that has it, and a l
     SsdProblem problem = problem_of(DType::f16);
     problem.algorithm = SsdAlgorithm::chunked;
     problem.variant = Variant::scalar;
-    const Answer scalar = choose(turing_caps(), problem);
+    const SsdAnswer scalar = choose_ssd(turing_caps(), problem);
     CHECK(scalar.choice.product.variant == Variant::scalar);
     CHECK(scalar.choice.cumsum.variant == Variant::scalar);
     CHECK(scalar.choice.recurrent.variant == Variant::scalar);
     problem.variant = Variant::subgroup;
-    const Answer subgroup = choose(turing_caps(), problem);
+    const SsdAnswer subgroup = choose_ssd(turing_caps(), problem);
     CHECK(subgroup.choice.product.variant == Variant::scalar);
     CHECK(subgroup.choice.cumsum.variant == Variant::subgroup);
     CHECK(subgroup.choice.recurrent.variant == Variant::subgroup);
     problem.variant = Variant::coopmat;
-    const Answer coopmat = choose(turing_caps(), problem);
+    const SsdAnswer coopmat = choose_ssd(turing_caps(), problem);
     CHECK(coopmat.choice.product.variant == Variant::coopmat);
     CHECK(coopmat.choice.cumsum.variant == Variant::subgroup);
 }
@@ -221,14 +187,14 @@ TEST_CASE("choose: a forced variant is taken in every stage that has it, and a l
 TEST_CASE("choose: a forced variant that the device or the algorithm lacks is unsupported") {
     SsdProblem problem = problem_of(DType::f16);
     problem.variant = Variant::subgroup;
-    const Answer subgroup = choose(floor_caps(), problem);
+    const SsdAnswer subgroup = choose_ssd(floor_caps(), problem);
     CHECK(subgroup.result == Result::unsupported);
     REQUIRE(subgroup.told.size() == 1);
     CHECK_THAT(subgroup.told[0], ContainsSubstring("subgroup"));
 
     problem.variant = Variant::coopmat;
     problem.algorithm = SsdAlgorithm::recurrent;
-    const Answer recurrent = choose(turing_caps(), problem);
+    const SsdAnswer recurrent = choose_ssd(turing_caps(), problem);
     CHECK(recurrent.result == Result::unsupported);
     REQUIRE(recurrent.told.size() == 1);
     CHECK_THAT(recurrent.told[0], ContainsSubstring("recurrent"));
@@ -237,7 +203,7 @@ TEST_CASE("choose: a forced variant that the device or the algorithm lacks is un
 TEST_CASE("choose: matrix units ask for chunks, whatever the algorithm would have been") {
     SsdProblem problem = problem_of(DType::f16, 4);
     problem.variant = Variant::coopmat;
-    const Answer answer = choose(turing_caps(), problem);
+    const SsdAnswer answer = choose_ssd(turing_caps(), problem);
     CHECK(answer.result == Result::ok);
     CHECK(answer.choice.algorithm == SsdAlgorithm::chunked);
     CHECK(answer.choice.product.variant == Variant::coopmat);
@@ -246,47 +212,47 @@ TEST_CASE("choose: matrix units ask for chunks, whatever the algorithm would hav
 TEST_CASE("choose: seq_idx needs max_sequences for the chunked algorithm") {
     SsdProblem problem = problem_of(DType::f16);
     problem.packing = Packing::seq_idx;
-    const Answer unknown = choose(turing_caps(), problem);
+    const SsdAnswer unknown = choose_ssd(turing_caps(), problem);
     CHECK(unknown.result == Result::ok);
     CHECK(unknown.choice.algorithm == SsdAlgorithm::recurrent);
     CHECK_THAT(unknown.choice.reason, ContainsSubstring("max_sequences"));
     problem.algorithm = SsdAlgorithm::chunked;
-    const Answer forced = choose(turing_caps(), problem);
+    const SsdAnswer forced = choose_ssd(turing_caps(), problem);
     CHECK(forced.result == Result::unsupported);
     REQUIRE(forced.told.size() == 1);
     CHECK_THAT(forced.told[0], ContainsSubstring("max_sequences"));
     problem.sequences = 3;
-    CHECK(choose(turing_caps(), problem).choice.algorithm == SsdAlgorithm::chunked);
+    CHECK(choose_ssd(turing_caps(), problem).choice.algorithm == SsdAlgorithm::chunked);
 }
 
 TEST_CASE("choose: few tokens and CPUs take the recurrence") {
-    CHECK(choose(turing_caps(), problem_of(DType::f16, 1)).choice.algorithm == SsdAlgorithm::recurrent);
-    CHECK(choose(turing_caps(), problem_of(DType::f16, 16)).choice.algorithm == SsdAlgorithm::recurrent);
+    CHECK(choose_ssd(turing_caps(), problem_of(DType::f16, 1)).choice.algorithm == SsdAlgorithm::recurrent);
+    CHECK(choose_ssd(turing_caps(), problem_of(DType::f16, 16)).choice.algorithm == SsdAlgorithm::recurrent);
     Caps cpu = turing_caps();
     cpu.device_type = VK_PHYSICAL_DEVICE_TYPE_CPU;
-    CHECK(choose(cpu, problem_of(DType::f32)).choice.algorithm == SsdAlgorithm::recurrent);
+    CHECK(choose_ssd(cpu, problem_of(DType::f32)).choice.algorithm == SsdAlgorithm::recurrent);
 }
 
 TEST_CASE("choose: the caller's chunk_size is kept, and a free one fits short sequences") {
     SsdProblem problem = problem_of(DType::f32);
     problem.algorithm = SsdAlgorithm::chunked;
     problem.chunk_size = 48;
-    CHECK(choose(gpu_caps(32), problem).choice.chunk_size == 48);
+    CHECK(choose_ssd(ssd_gpu_caps(32), problem).choice.chunk_size == 48);
     problem.chunk_size = 0;
     problem.seqlen = 20;
-    CHECK(choose(gpu_caps(32), problem).choice.chunk_size == 32);
+    CHECK(choose_ssd(ssd_gpu_caps(32), problem).choice.chunk_size == 32);
 }
 
 TEST_CASE("choose: subgroups of varying size are used only where they can be held") {
-    Caps caps = gpu_caps(32);
+    Caps caps = ssd_gpu_caps(32);
     caps.min_subgroup_size = 8;
     caps.max_subgroup_size = 32;
     caps.features.compute_full_subgroups = false;
-    const Answer loose = choose(caps, problem_of(DType::f32));
+    const SsdAnswer loose = choose_ssd(caps, problem_of(DType::f32));
     CHECK(loose.choice.cumsum.variant == Variant::scalar);
     CHECK(loose.choice.recurrent.variant == Variant::scalar);
     caps.features.compute_full_subgroups = caps.can_require_subgroup_size = true;
-    const Answer held = choose(caps, problem_of(DType::f32));
+    const SsdAnswer held = choose_ssd(caps, problem_of(DType::f32));
     CHECK(held.choice.cumsum.variant == Variant::subgroup);
     CHECK(held.choice.recurrent.variant == Variant::subgroup);
     CHECK(held.choice.recurrent.subgroup_size >= 8);
@@ -295,4 +261,4 @@ TEST_CASE("choose: subgroups of varying size are used only where they can be hel
 }
 
 }  // namespace
-}  // namespace scandium
+}  // namespace scandium::test

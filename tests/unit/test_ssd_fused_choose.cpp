@@ -5,24 +5,16 @@
 #include <string>
 #include <vector>
 
-#include "ops/ssd_choose.h"
+#include "unit/ssd_choice.h"
 
-namespace scandium {
+namespace scandium::test {
 namespace {
 
 using Catch::Matchers::ContainsSubstring;
 
 Caps matrix_caps(uint32_t m, uint32_t n, uint32_t k, uint32_t subgroup_size = 32) {
-    Caps caps;
-    caps.device_type = VK_PHYSICAL_DEVICE_TYPE_DISCRETE_GPU;
-    caps.subgroup_size = caps.min_subgroup_size = caps.max_subgroup_size = subgroup_size;
-    caps.subgroup_arithmetic = caps.subgroup_shuffle = true;
-    caps.max_invocations = caps.max_workgroup_size_x = 1024;
-    caps.shared_memory = 49152;
-    caps.features.storage_buffer_16bit = caps.features.shader_float16 = caps.features.buffer_device_address = true;
-    caps.features.subgroup_size_control = caps.features.compute_full_subgroups = caps.features.vulkan_memory_model = true;
-    caps.features.cooperative_matrix = true;
-    caps.cooperative_matrices[caps.cooperative_matrix_count++] = {m, n, k, DType::f16, DType::f16, DType::f32, DType::f32};
+    Caps caps = ssd_gpu_caps(subgroup_size);
+    add_shape(&caps, m, n, k, DType::f16);
     return caps;
 }
 
@@ -38,25 +30,8 @@ SsdProblem layer(uint64_t batch = 1, uint32_t nheads = 80) {
     return problem;
 }
 
-struct Answer {
-    Result result = Result::ok;
-    SsdChoice choice;
-    std::vector<std::string> told;
-};
-
-Answer choose(const Caps& caps, const SsdProblem& problem) {
-    Answer answer;
-    Diagnostics diagnostics;
-    diagnostics.user = &answer.told;
-    diagnostics.callback = [](void* user, Result, VkResult, const char* message) {
-        static_cast<std::vector<std::string>*>(user)->push_back(message);
-    };
-    answer.result = choose_ssd_scan(caps, diagnostics, problem, &answer.choice);
-    return answer;
-}
-
 TEST_CASE("choose: matrix units take the fused form, a head to a workgroup unless it is told otherwise") {
-    const Answer one = choose(matrix_caps(16, 16, 16), layer());
+    const SsdAnswer one = choose_ssd(matrix_caps(16, 16, 16), layer());
     CHECK(one.choice.algorithm == SsdAlgorithm::fused);
     CHECK_THAT(one.choice.reason, ContainsSubstring("fused"));
     CHECK(one.choice.chunk_size == 32);
@@ -65,7 +40,7 @@ TEST_CASE("choose: matrix units take the fused form, a head to a workgroup unles
     CHECK(2 * one.choice.fused.shared_memory <= 49152);  // two fit
     SsdProblem many = layer(8);
     many.fused.heads = 2;
-    const Answer pairs = choose(matrix_caps(16, 16, 16), many);
+    const SsdAnswer pairs = choose_ssd(matrix_caps(16, 16, 16), many);
     CHECK(pairs.choice.fused.heads == 2);
     CHECK(pairs.choice.fused.local_size == 256);
 }
@@ -79,7 +54,7 @@ TEST_CASE("choose: the fused form's tiles stay within the device, for every shap
     SsdProblem problem = layer(8);
     problem.headdim = headdim;
     problem.dstate = dstate;
-    const FusedChoice c = choose(caps, problem).choice.fused;
+    const FusedChoice c = choose_ssd(caps, problem).choice.fused;
     CAPTURE(m, n, k, subgroup_size, shared, headdim, dstate);
     if (c.why_not) {
         CHECK(std::string(c.why_not) != "");
@@ -110,12 +85,12 @@ TEST_CASE("choose: what the fused form cannot do goes to the staged one, or is r
     Caps caps = matrix_caps(8, 8, 8);
     SsdProblem problem = layer();
     lack.take(caps, problem);
-    const Answer free = choose(caps, problem);
+    const SsdAnswer free = choose_ssd(caps, problem);
     CHECK(free.result == Result::ok);
     CHECK(free.choice.algorithm == SsdAlgorithm::chunked);
     CHECK_THAT(free.choice.reason, ContainsSubstring(lack.word));
     problem.algorithm = SsdAlgorithm::fused;
-    const Answer forced = choose(caps, problem);
+    const SsdAnswer forced = choose_ssd(caps, problem);
     CHECK(forced.result == Result::unsupported);
     REQUIRE(forced.told.size() == 1);
     CHECK_THAT(forced.told[0], ContainsSubstring("fused") && ContainsSubstring(lack.word));
@@ -127,7 +102,7 @@ TEST_CASE("choose: without matrix units the fused form is refused with their rea
     problem.variant = GENERATE(Variant::automatic, Variant::scalar);
     Caps caps = matrix_caps(16, 16, 16);
     caps.cooperative_matrix_count = 0;
-    const Answer answer = choose(caps, problem);
+    const SsdAnswer answer = choose_ssd(caps, problem);
     CHECK(answer.result == Result::unsupported);
     REQUIRE(answer.told.size() == 1);
     CHECK_THAT(answer.told[0], ContainsSubstring("fused"));
@@ -136,13 +111,13 @@ TEST_CASE("choose: without matrix units the fused form is refused with their rea
 
 TEST_CASE("choose: a state of the caller's is multiplied with all its bits") {
     SsdProblem problem = layer();
-    CHECK_FALSE(choose(matrix_caps(16, 16, 16), problem).choice.fused.split_state);
+    CHECK_FALSE(choose_ssd(matrix_caps(16, 16, 16), problem).choice.fused.split_state);
     problem.has_initial = true;
-    CHECK(choose(matrix_caps(16, 16, 16), problem).choice.fused.split_state);
+    CHECK(choose_ssd(matrix_caps(16, 16, 16), problem).choice.fused.split_state);
     problem.fused.split = kSplitNothing;
-    const FusedChoice none = choose(matrix_caps(16, 16, 16), problem).choice.fused;
+    const FusedChoice none = choose_ssd(matrix_caps(16, 16, 16), problem).choice.fused;
     CHECK_FALSE((none.split_state || none.split_cb || none.split_x));
 }
 
 }  // namespace
-}  // namespace scandium
+}  // namespace scandium::test
