@@ -1,14 +1,14 @@
 #version 460
 #extension GL_GOOGLE_include_directive : require
-// ssd_scan's fused form: a workgroup walks the chunks of some heads (usually one) and a block of their rows of headdim, with
-// the state in accumulators from the first token to the last. Per chunk of Q tokens, with s and t in it, cs the sums of
+// ssd_scan's fused form: a workgroup walks the chunks of a head and a block of its rows of headdim, with the
+// state in accumulators from the first token to the last. Per chunk of Q tokens, with s and t in it, cs the sums of
 // dt' A over it and S the state that enters it:
 //   y[t,p] = exp(cs_t) * sum over n of S[p,n] C[t,n] + sum over s <= t of x[s,p] M[t,s] + D x[t,p],  times silu(z[t,p])
 //   M[t,s] = CB[t,s] exp(cs_t - cs_s) dt'_s
 //   S[p,n] = exp(cs_end) S[p,n] + sum over s of x[s,p] w_s B[s,n],  w_s = exp(cs_end - cs_s) dt'_s
 // Reference: arXiv:2405.21060, section 6. CB comes from ssd_fused_cb.
 //
-// All products have p along the rows of their result, and a subgroup owns ROW_TILES tiles of rows of one head with all
+// All products have p along the rows of their result, and a subgroup owns ROW_TILES tiles of rows with all
 // columns n: then S is an accumulator and, rounded, an operand of the same subgroup, which takes it through shared memory
 // that no other subgroup touches.
 //
@@ -18,7 +18,7 @@
 // f16 has little range: S and x w are kept times one power of two, and M times another, which follow upper bounds of the
 // chunk's values (lib/ssd_fused_scale.glsl).
 //
-// Grid: (blocks of headdim, heads / HEADS, batch).
+// Grid: (blocks of headdim, heads, batch).
 #include "lib/ssd.glsl"
 #include "lib/ssd_dt.glsl"
 #include "shared/ssd_fused.h"
@@ -46,55 +46,43 @@ CURSOR(B)
 CURSOR(C)
 
 layout(constant_id = SPEC_FUSED_ROWS) const uint ROWS = 64;
-layout(constant_id = SPEC_FUSED_HEADS) const uint HEADS = 1;
 layout(constant_id = SPEC_FUSED_ROW_TILES) const uint ROW_TILES = 1;
 layout(constant_id = SPEC_FUSED_SPLIT_STATE) const bool SPLIT_STATE = false;
-layout(constant_id = SPEC_FUSED_SPLIT_CB) const bool SPLIT_CB = false;
-layout(constant_id = SPEC_FUSED_SPLIT_X) const bool SPLIT_X = false;
 layout(constant_id = SPEC_FUSED_UNROLL) const bool UNROLL = true;
-
-const uint SUBGROUPS_OF_HEAD = ROWS / MATRIX_M / ROW_TILES;
 
 // ---- shared memory, in pieces -------------------------------------------------------------------
 
 // A row for each token: of C, and when that has been read, of B. So two workgroups fit where only one would, and one computes
 // while the other waits. Of C, tiles 2i and 2i + 1 lie interleaved, element by element: see store_pair.
 const uint PITCH_BC = COLUMNS / 8 | 1;
-// A row for each head and token, in which each tile of rows p has a segment of its own: x, then x w, then (SPLIT_X) what
-// rounding x w lost. A subgroup that has read its segments uses them for the state as an operand, and leaves y there in f32.
-const uint SEGMENT = (SPLIT_X ? 3 : 2) * MATRIX_M / 8;
+// A row for each token, in which each tile of rows p has a segment of its own: x, then x w. A subgroup that has read its segments uses them for the state as an operand, and leaves y there in f32.
+const uint SEGMENT = 2 * MATRIX_M / 8;
 const uint PITCH_X = ROWS / MATRIX_M * SEGMENT | 1;
 const uint AT_X = Q * PITCH_BC;
-const uint OF_X = 0, OF_WEIGHTED = MATRIX_M / 8, OF_REST = MATRIX_M / 4;  // within a segment
-// A row for each head and token t: M, then (SPLIT_CB) what rounding it lost. Before the first chunk, the identity.
-const uint PITCH_M = (SPLIT_CB ? Q / 4 : Q / 8) | 1;
-const uint AT_M = AT_X + HEADS * Q * PITCH_X;
+const uint OF_X = 0, OF_WEIGHTED = MATRIX_M / 8;  // within a segment
+// A row for each token t: M, then what rounding it lost. Before the first chunk, the identity.
+const uint PITCH_M = Q / 4 | 1;
+const uint AT_M = AT_X + Q * PITCH_X;
 
-shared uvec4 memory[AT_M + HEADS * Q * PITCH_M];
+shared uvec4 memory[AT_M + Q * PITCH_M];
 
-// Per head and token; [0] and [1] serve chunks in turn.
-shared vec4 sum_of[2][HEADS * Q / 4];      // cs, times log2 e
-shared vec4 step_of[2][HEADS * Q / 4];
-shared float weight_of[2][HEADS * Q];
-shared float factor_of[HEADS * Q];         // what the state's part of y is multiplied with
+// Per token; [0] and [1] serve chunks in turn.
+shared vec4 sum_of[2][Q / 4];  // cs, times log2 e
+shared vec4 step_of[2][Q / 4];
+shared float weight_of[2][Q];
+shared float factor_of[Q];     // what the state's part of y is multiplied with
 
 MATRIX_SUM state[ROW_TILES][COLUMNS / MATRIX_N];
 
 // ---- where this invocation and its subgroup are -------------------------------------------------
 
 uint batch_row() { return gl_WorkGroupID.z; }
-uint first_head() { return gl_WorkGroupID.y * HEADS; }
+uint head() { return gl_WorkGroupID.y; }
 uint first_row() { return gl_WorkGroupID.x * ROWS; }
-uint my_head() { return gl_SubgroupID / SUBGROUPS_OF_HEAD; }  // in the workgroup
-uint my_tile() { return gl_SubgroupID % SUBGROUPS_OF_HEAD * ROW_TILES; }
-// The head whose steps this subgroup computes, if there is such a head.
-uint step_head() { return gl_NumSubgroups - 1 - gl_SubgroupID; }
-// With an odd number of heads the last workgroup has one too many: it computes the last again and stores nothing of it.
-bool is_head(uint h) { return first_head() + h < push.header[HEADER_HEADS]; }
-uint tensor_head(uint h) { return min(first_head() + h, push.header[HEADER_HEADS] - 1); }
+uint my_tile() { return gl_SubgroupID * ROW_TILES; }
 
 // The subgroup's segments in the row of token t.
-uint my_segments(uint t) { return AT_X + (my_head() * Q + t) * PITCH_X + my_tile() * SEGMENT; }
+uint my_segments(uint t) { return AT_X + t * PITCH_X + my_tile() * SEGMENT; }
 
 #include "lib/ssd_fused_scale.glsl"
 #include "lib/ssd_fused_stage.glsl"

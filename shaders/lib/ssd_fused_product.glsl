@@ -91,14 +91,13 @@ void make_identity() {
 
 // ---- a chunk ----------------------------------------------------------------------------------------
 
-MATRIX_A x[ROW_TILES][DEPTHS], weighted[ROW_TILES][DEPTHS], weighted_rest[ROW_TILES][DEPTHS];
+MATRIX_A x[ROW_TILES][DEPTHS], weighted[ROW_TILES][DEPTHS];
 
 void load_x(uint k) {
     [[unroll]] for (uint m = 0; m < ROW_TILES; ++m) {
         const uint segment = my_segments(k * MATRIX_K) + m * SEGMENT;
         coopMatLoad(x[m][k], memory, segment + OF_X, PITCH_X, BY_COLUMN);
         coopMatLoad(weighted[m][k], memory, segment + OF_WEIGHTED, PITCH_X, BY_COLUMN);
-        if (SPLIT_X) coopMatLoad(weighted_rest[m][k], memory, segment + OF_REST, PITCH_X, BY_COLUMN);
     }
 }
 
@@ -106,7 +105,7 @@ void load_x(uint k) {
 void add_within_chunk(uint t, uint k, uint part) {
     if (k * MATRIX_K >= (t + 1) * MATRIX_N) return;  // no s <= t in the tile
     MATRIX_B m_tile;
-    coopMatLoad(m_tile, memory, AT_M + (my_head() * Q + t * MATRIX_N) * PITCH_M + (part * Q + k * MATRIX_K) / 8, PITCH_M, BY_COLUMN);
+    coopMatLoad(m_tile, memory, AT_M + t * MATRIX_N * PITCH_M + (part * Q + k * MATRIX_K) / 8, PITCH_M, BY_COLUMN);
     [[unroll]] for (uint m = 0; m < ROW_TILES; ++m) sums[m][t] = coopMatMulAdd(x[m][k], m_tile, sums[m][t]);
 }
 
@@ -122,14 +121,12 @@ void add_skip(uint m, uint t) {
 // What the sums over the state still lack, and the chunk's own part.
 void finish_sums(uint t) {
     MATRIX_SUM factor;  // of a token, so the same in all rows
-    coopMatLoad(factor, factor_of, my_head() * Q + t * MATRIX_N, 0, BY_ROW);
+    coopMatLoad(factor, factor_of, t * MATRIX_N, 0, BY_ROW);
     [[unroll]] for (uint m = 0; m < ROW_TILES; ++m) sums[m][t] *= factor;
     FOR(k, 0, DEPTHS, add_within_chunk(t, k, 0))
-    if (SPLIT_CB) {
-        FOR(k, 0, DEPTHS, add_within_chunk(t, k, 1))
-    }
+    FOR(k, 0, DEPTHS, add_within_chunk(t, k, 1))
     [[unroll]] for (uint m = 0; m < ROW_TILES; ++m) {
-        sums[m][t] *= unscale_of_my_cb();
+        sums[m][t] *= unscale_of_cb();
         if (D_present) add_skip(m, t);
     }
 }
@@ -137,10 +134,7 @@ void finish_sums(uint t) {
 void add_to_state(uint n, uint k) {
     MATRIX_B b;
     coopMatLoad(b, memory, k * MATRIX_K * PITCH_BC + n * MATRIX_N / 8, PITCH_BC, BY_ROW);
-    [[unroll]] for (uint m = 0; m < ROW_TILES; ++m) {
-        state[m][n] = coopMatMulAdd(weighted[m][k], b, state[m][n]);
-        if (SPLIT_X) state[m][n] = coopMatMulAdd(weighted_rest[m][k], b, state[m][n]);
-    }
+    [[unroll]] for (uint m = 0; m < ROW_TILES; ++m) state[m][n] = coopMatMulAdd(weighted[m][k], b, state[m][n]);
 }
 
 void advance_state(uint n, float keep) {
@@ -169,6 +163,6 @@ void multiply(uint c) {
 
 // The state after the chunk.
 void advance(uint c) {
-    const float keep = exp2(min(sum_of[c % 2][(my_head() + 1) * Q / 4 - 1].w, 0.0)) * scale_of_state_change();
+    const float keep = exp2(min(sum_of[c % 2][Q / 4 - 1].w, 0.0)) * scale_of_state_change();
     FOR(n, 0, COLUMNS / MATRIX_N, advance_state(n, keep))
 }

@@ -13,22 +13,22 @@ void forget_largest_x(uint c) {}
 void note_steps(uint c, float most, float total) {}
 void note_largest_state(float magnitude) {}
 void update_scales(uint c) {}
-float state_scale(uint h) { return 1.0; }
-float scale_of_state_in_y(uint h) { return 1.0; }
-float scale_of_cb(uint h) { return 1.0; }
+float state_scale() { return 1.0; }
+float scale_of_state_in_y() { return 1.0; }
+float scale_of_cb() { return 1.0; }
 float scale_of_state_change() { return 1.0; }
-float unscale_of_my_cb() { return 1.0; }
+float unscale_of_cb() { return 1.0; }
 void load_largest(uint c) {}
 
 #else
 
-shared uint largest_x[2][HEADS];  // of a chunk; bits, which order like the floats
-shared uint largest_state[HEADS];
-shared float total_weight[2][HEADS], largest_step[2][HEADS];
+shared uint largest_x[2];  // of a chunk; bits, which order like the floats
+shared uint largest_state;
+shared float total_weight[2], largest_step[2];
 
-float bound[HEADS];                                 // of the state's elements, unscaled
-int state_exponent[HEADS], state_exponent_before[HEADS], cb_exponent[HEADS];
-float next_largest[FUSED_LARGEST];                  // from the pre-pass, of the chunk to stage
+float bound;  // of the state's elements, unscaled
+int state_exponent, state_exponent_before, cb_exponent;
+float next_largest[FUSED_LARGEST];  // from the pre-pass, of the chunk to stage
 
 float power_of_two(int exponent) { return uintBitsToFloat(uint(exponent + 127) << 23); }
 
@@ -42,67 +42,51 @@ int exponent_for(float magnitude) {
 float magnitude_for_bounds(float v) { return finite_magnitude(v); }
 
 void start_scales() {
-    if (thread_index() >= HEADS) return;
-    largest_x[0][thread_index()] = largest_x[1][thread_index()] = 0;
-    largest_state[thread_index()] = 0;
+    if (thread_index() == 0) largest_x[0] = largest_x[1] = largest_state = 0;
 }
 
 void load_largest(uint c) {
-    const uint at = batch_row() * largest_s0 + c * largest_s1 + tensor_head(0) / HEADS_PER_GROUP * largest_s2;
+    const uint at = batch_row() * largest_s0 + c * largest_s1 + head() / HEADS_PER_GROUP * largest_s2;
     [[unroll]] for (uint i = 0; i < FUSED_LARGEST; ++i) next_largest[i] = largest_load(at + i);
 }
 
 void forget_largest_x(uint c) {
-    if (thread_index() < HEADS) largest_x[c % 2][thread_index()] = 0;
+    if (thread_index() == 0) largest_x[c % 2] = 0;
 }
 
-// By the subgroup that computes a head's steps.
+// By the subgroup that computes the steps.
 void note_steps(uint c, float most, float total) {
     const float most_of_all = subgroupMax(finite_magnitude(most)), total_of_all = subgroupAdd(finite_magnitude(total));
     if (gl_SubgroupInvocationID != 0) return;
-    largest_step[c % 2][step_head()] = most_of_all;
-    total_weight[c % 2][step_head()] = total_of_all;
+    largest_step[c % 2] = most_of_all;
+    total_weight[c % 2] = total_of_all;
 }
 
 void note_largest_state(float magnitude) {
     const float most = subgroupMax(magnitude);
-    if (gl_SubgroupInvocationID == 0) atomicMax(largest_state[my_head()], floatBitsToUint(most));
+    if (gl_SubgroupInvocationID == 0) atomicMax(largest_state, floatBitsToUint(most));
 }
 
 void start_bounds() {
-    [[unroll]] for (uint h = 0; h < HEADS; ++h) {
-        bound[h] = uintBitsToFloat(largest_state[h]);
-        state_exponent[h] = exponent_for(bound[h]);
-    }
+    bound = uintBitsToFloat(largest_state);
+    state_exponent = exponent_for(bound);
 }
 
 // Before chunk c is staged: what the state will be kept times after it, and its M.
 void update_scales(uint c) {
-    [[unroll]] for (uint h = 0; h < HEADS; ++h) {
-        const float keep = exp2(min(sum_of[c % 2][(h + 1) * Q / 4 - 1].w, 0.0));
-        const float weighted_x = uintBitsToFloat(largest_x[c % 2][h]) * total_weight[c % 2][h];  // bounds x w too
-        bound[h] = bound[h] * keep + weighted_x * max(next_largest[FUSED_LARGEST_B], 1.0);
-        state_exponent_before[h] = state_exponent[h];
-        state_exponent[h] = exponent_for(bound[h]);
-        cb_exponent[h] = exponent_for(next_largest[FUSED_LARGEST_CB] * largest_step[c % 2][h]);
-    }
+    const float keep = exp2(min(sum_of[c % 2][Q / 4 - 1].w, 0.0));
+    const float weighted_x = uintBitsToFloat(largest_x[c % 2]) * total_weight[c % 2];  // bounds x w too
+    bound = bound * keep + weighted_x * max(next_largest[FUSED_LARGEST_B], 1.0);
+    state_exponent_before = state_exponent;
+    state_exponent = exponent_for(bound);
+    cb_exponent = exponent_for(next_largest[FUSED_LARGEST_CB] * largest_step[c % 2]);
 }
 
-float state_scale(uint h) { return power_of_two(state_exponent[h]); }
+float state_scale() { return power_of_two(state_exponent); }
 // In y's sums both parts are times M's power of two.
-float scale_of_state_in_y(uint h) { return power_of_two(cb_exponent[h] - state_exponent_before[h]); }
-float scale_of_cb(uint h) { return power_of_two(cb_exponent[h]); }
-float scale_of_state_change() {
-    float scale = 1.0;
-    [[unroll]] for (uint h = 0; h < HEADS; ++h)
-        if (h == my_head()) scale = power_of_two(state_exponent[h] - state_exponent_before[h]);
-    return scale;
-}
-float unscale_of_my_cb() {
-    float scale = 1.0;
-    [[unroll]] for (uint h = 0; h < HEADS; ++h)
-        if (h == my_head()) scale = power_of_two(-cb_exponent[h]);
-    return scale;
-}
+float scale_of_state_in_y() { return power_of_two(cb_exponent - state_exponent_before); }
+float scale_of_cb() { return power_of_two(cb_exponent); }
+float unscale_of_cb() { return power_of_two(-cb_exponent); }
+float scale_of_state_change() { return power_of_two(state_exponent - state_exponent_before); }
 
 #endif

@@ -7,24 +7,23 @@
 
 // ---- the step -------------------------------------------------------------------------------------
 
-// One subgroup to a head, the last ones; a lane has token k * SUBGROUP_SIZE + lane.
+// The last subgroup computes them; a lane has token k * SUBGROUP_SIZE + lane.
 const uint STEPS_OF_LANE = (Q + SUBGROUP_SIZE - 1) / SUBGROUP_SIZE;
 const uint LAST_LANE = (Q < SUBGROUP_SIZE ? Q : SUBGROUP_SIZE) - 1;
 
 float next_step[STEPS_OF_LANE], step_A, step_bias;
 
-bool has_steps() { return step_head() < HEADS; }
+bool has_steps() { return gl_SubgroupID == gl_NumSubgroups - 1; }
 
 void load_constants() {
     if (!has_steps()) return;
-    const uint h = tensor_head(step_head());
-    step_A = A_load(h * A_s0) * 1.44269504088896341;  // exponentials are those of 2
-    step_bias = dt_bias_present ? dt_bias_load(h * dt_bias_s0) : 0.0;
+    step_A = A_load(head() * A_s0) * 1.44269504088896341;  // exponentials are those of 2
+    step_bias = dt_bias_present ? dt_bias_load(head() * dt_bias_s0) : 0.0;
 }
 
 void load_steps(uint c) {
     if (!has_steps()) return;
-    const uint base = batch_row() * dt_s0 + tensor_head(step_head()) * dt_s2;
+    const uint base = batch_row() * dt_s0 + head() * dt_s2;
     [[unroll]] for (uint k = 0; k < STEPS_OF_LANE; ++k) {
         const uint i = k * SUBGROUP_SIZE + gl_SubgroupInvocationID, token = c * Q + i;
         next_step[k] = 0.0;
@@ -35,7 +34,6 @@ void load_steps(uint c) {
 // Sums and weights of chunk c. Tokens past the last have the step 0: they change nothing.
 void prepare_steps(uint c) {
     if (!has_steps()) return;
-    const uint row = step_head() * Q;
     float steps[STEPS_OF_LANE], sums[STEPS_OF_LANE], carry = 0.0, most = 0.0, total = 0.0;
     [[unroll]] for (uint k = 0; k < STEPS_OF_LANE; ++k) {
         const uint i = k * SUBGROUP_SIZE + gl_SubgroupInvocationID;
@@ -49,28 +47,27 @@ void prepare_steps(uint c) {
         const float weight = steps[k] * exp2(min(carry - sums[k], 0.0));
         total += weight;
         if (i >= Q) continue;
-        sum_of[c % 2][(row + i) / 4][i % 4] = sums[k];
-        step_of[c % 2][(row + i) / 4][i % 4] = steps[k];
-        weight_of[c % 2][row + i] = weight;
+        sum_of[c % 2][i / 4][i % 4] = sums[k];
+        step_of[c % 2][i / 4][i % 4] = steps[k];
+        weight_of[c % 2][i] = weight;
     }
     note_steps(c, most, total);
 }
 
 // ---- x ----------------------------------------------------------------------------------------------
 
-const uint X_LANES = POWER_OF_TWO_FROM(ROWS / 8), X_STEP = THREADS / X_LANES;  // a row for each token and head
-const uint X_PIECES = (Q * HEADS + X_STEP - 1) / X_STEP;
+const uint X_LANES = POWER_OF_TWO_FROM(ROWS / 8), X_STEP = THREADS / X_LANES;  // a row for each token
+const uint X_PIECES = (Q + X_STEP - 1) / X_STEP;
 
 uvec4 next_x[X_PIECES];
 
-// Of this invocation's pieces: the head, the first row, the token of piece k.
-uint x_head() { return thread_index() / X_LANES % HEADS; }
+// Of this invocation's pieces: the first row, the token of piece k.
 uint x_row() { return thread_index() % X_LANES * 8; }
-uint x_token(uint k) { return (k * X_STEP + thread_index() / X_LANES) / HEADS; }
-bool has_x(uint k) { return (X_LANES * 8 == ROWS || x_row() < ROWS) && (Q * HEADS % X_STEP == 0 || x_token(k) < Q); }
+uint x_token(uint k) { return k * X_STEP + thread_index() / X_LANES; }
+bool has_x(uint k) { return (X_LANES * 8 == ROWS || x_row() < ROWS) && (Q % X_STEP == 0 || x_token(k) < Q); }
 bool is_inside_x(uint k) { return has_x(k) && (HEADDIM % ROWS == 0 || first_row() + x_row() < HEADDIM); }
 // Its segment in shared memory, and the piece within a part of that.
-uint x_segment(uint k) { return AT_X + (x_head() * Q + x_token(k)) * PITCH_X + x_row() / MATRIX_M * SEGMENT; }
+uint x_segment(uint k) { return AT_X + x_token(k) * PITCH_X + x_row() / MATRIX_M * SEGMENT; }
 uint x_part() { return x_row() % MATRIX_M / 8; }
 
 #if !COOPMAT_BF16
@@ -81,26 +78,20 @@ void note_largest_x(uint c) {
         [[unroll]] for (uint i = 0; i < 4; ++i) both = max(both, finite_magnitudes(next_x[k][i]));
         most = max(most, float(max(both.x, both.y)));
     }
-    [[unroll]] for (uint h = 0; h < HEADS; ++h) {
-        const float of_head = subgroupMax(h == x_head() ? most : 0.0);
-        if (gl_SubgroupInvocationID == 0) atomicMax(largest_x[c % 2][h], floatBitsToUint(of_head));
-    }
+    most = subgroupMax(most);
+    if (gl_SubgroupInvocationID == 0) atomicMax(largest_x[c % 2], floatBitsToUint(most));
 }
 #endif
 
 void stage_x(uint c) {
-    float scale = 1.0;
-    [[unroll]] for (uint h = 0; h < HEADS; ++h)
-        if (h == x_head()) scale = state_scale(h);
     [[unroll]] for (uint k = 0; k < X_PIECES; ++k) {
         if (!has_x(k)) continue;
         const uint at = x_segment(k) + x_part();
         memory[at + OF_X] = next_x[k];
-        const float weight = weight_of[c % 2][x_head() * Q + x_token(k)] * scale;
+        const float weight = weight_of[c % 2][x_token(k)] * state_scale();
         float v[8] = unpack_piece(next_x[k]);
         [[unroll]] for (uint i = 0; i < 8; ++i) v[i] *= weight;
-        memory[at + OF_WEIGHTED] = pack_piece(v, SPLIT_X);
-        if (SPLIT_X) memory[at + OF_REST] = pack_rest(v);
+        memory[at + OF_WEIGHTED] = pack_piece(v, false);
     }
 }
 
@@ -109,18 +100,18 @@ void stage_x(uint c) {
 void write_y(uint c) {
     [[unroll]] for (uint k = 0; k < X_PIECES; ++k) {
         const uint token = c * Q + x_token(k), p = first_row() + x_row();
-        if (!is_inside_x(k) || token >= push.header[HEADER_TOKENS] || !is_head(x_head())) continue;
-        const uint at = x_segment(k) + 2 * x_part(), h = tensor_head(x_head());
+        if (!is_inside_x(k) || token >= push.header[HEADER_TOKENS]) continue;
+        const uint at = x_segment(k) + 2 * x_part();
         vec4 low = uintBitsToFloat(memory[at]), high = uintBitsToFloat(memory[at + 1]);
         if (z_present) {
             vec4 z_low, z_high;
-            z_load8(batch_row() * z_s0 + token * z_s1 + h * z_s2 + p, z_low, z_high);
+            z_load8(batch_row() * z_s0 + token * z_s1 + head() * z_s2 + p, z_low, z_high);
             [[unroll]] for (uint i = 0; i < 4; ++i) {
                 low[i] *= silu(z_low[i]);
                 high[i] *= silu(z_high[i]);
             }
         }
-        const uint to = batch_row() * y_s0 + token * y_s1 + h * y_s2 + p;
+        const uint to = batch_row() * y_s0 + token * y_s1 + head() * y_s2 + p;
         if (y_dtype == MATRIX_DTYPE && y_vector == 8)
             QUAD16(y, to) = uvec4(pack_results(low.x, low.y), pack_results(low.z, low.w), pack_results(high.x, high.y),
                                   pack_results(high.z, high.w));
@@ -163,8 +154,8 @@ void stage_C() {
 
 // ---- M ------------------------------------------------------------------------------------------------
 
-const uint M_LANES = Q / 8, M_STEP = THREADS / M_LANES;  // a row for each head and token t
-const uint M_PIECES = (HEADS * Q + M_STEP - 1) / M_STEP;
+const uint M_LANES = Q / 8, M_STEP = THREADS / M_LANES;  // a row for each token t
+const uint M_PIECES = (Q + M_STEP - 1) / M_STEP;
 
 uvec4 next_CB[M_PIECES][2];
 
@@ -172,9 +163,9 @@ uint m_row(uint k) { return k * M_STEP + thread_index() / M_LANES; }
 uint m_column() { return thread_index() % M_LANES * 8; }
 
 void load_cb(uint c) {
-    const uint base = batch_row() * CB_s0 + c * CB_s1 + tensor_head(0) / HEADS_PER_GROUP * CB_s2 + m_column();
+    const uint base = batch_row() * CB_s0 + c * CB_s1 + head() / HEADS_PER_GROUP * CB_s2 + m_column();
     [[unroll]] for (uint k = 0; k < M_PIECES; ++k) {
-        const uint at = base + m_row(k) % Q * Q;
+        const uint at = base + min(m_row(k), Q - 1) * Q;
         next_CB[k][0] = QUAD32(CB, at);
         next_CB[k][1] = QUAD32(CB, at + 4);
     }
@@ -182,30 +173,27 @@ void load_cb(uint c) {
 
 void stage_m(uint c) {
     [[unroll]] for (uint k = 0; k < M_PIECES; ++k) {
-        const uint row = m_row(k), h = row / Q, t = row % Q, s = m_column();
-        if (row >= HEADS * Q) continue;
-        float scale = 1.0;
-        [[unroll]] for (uint i = 0; i < HEADS; ++i)
-            if (i == h) scale = scale_of_cb(i);
-        const float sum = sum_of[c % 2][row / 4][row % 4];
+        const uint t = m_row(k), s = m_column();
+        if (t >= Q) continue;
+        const float sum = sum_of[c % 2][t / 4][t % 4];
         float v[8];
         [[unroll]] for (uint half_piece = 0; half_piece < 2; ++half_piece) {
-            const uint at = (h * Q + s) / 4 + half_piece;
-            const vec4 kept = exp2(min(sum - sum_of[c % 2][at], 0.0)) * (step_of[c % 2][at] * scale);
+            const uint at = s / 4 + half_piece;
+            const vec4 kept = exp2(min(sum - sum_of[c % 2][at], 0.0)) * (step_of[c % 2][at] * scale_of_cb());
             const vec4 value = kept * uintBitsToFloat(next_CB[k][half_piece]);
             // Above the diagonal CB may be anything: not multiplied with 0 but left out.
             [[unroll]] for (uint i = 0; i < 4; ++i) v[4 * half_piece + i] = s + 4 * half_piece + i <= t ? value[i] : 0.0;
         }
-        memory[AT_M + row * PITCH_M + s / 8] = pack_piece(v, SPLIT_CB);
-        if (SPLIT_CB) memory[AT_M + row * PITCH_M + (Q + s) / 8] = pack_rest(v);
+        memory[AT_M + t * PITCH_M + s / 8] = pack_piece(v, true);
+        memory[AT_M + t * PITCH_M + (Q + s) / 8] = pack_rest(v);
     }
 }
 
 // ---- all of a chunk -------------------------------------------------------------------------------
 
 void start_loads() {
-    const uint g = tensor_head(0) / HEADS_PER_GROUP;
-    x_start(batch_row() * x_s0 + x_token(0) * x_s1 + tensor_head(x_head()) * x_s2 + first_row() + x_row());
+    const uint g = head() / HEADS_PER_GROUP;
+    x_start(batch_row() * x_s0 + x_token(0) * x_s1 + head() * x_s2 + first_row() + x_row());
     B_start(batch_row() * B_s0 + bc_token(0) * B_s1 + g * B_s2 + bc_column());
     C_start(batch_row() * C_s0 + bc_token(0) * C_s1 + g * C_s2 + bc_column());
 }
@@ -219,7 +207,7 @@ void load_pieces(bool all, uint valid) {
         }
     [[unroll]] for (uint k = 0; k < X_PIECES; ++k) {
         next_x[k] = uvec4(0);
-        if (is_inside_x(k) && (all || x_token(k) < valid)) next_x[k] = x_piece(k * (X_STEP / HEADS) * x_s1);
+        if (is_inside_x(k) && (all || x_token(k) < valid)) next_x[k] = x_piece(k * X_STEP * x_s1);
     }
 }
 
@@ -256,7 +244,5 @@ void stage(uint c) {
     stage_x(c);
     stage_C();
     stage_m(c);
-    [[unroll]] for (uint h = 0; h < HEADS; ++h)
-        for (uint t = thread_index(); t < Q; t += THREADS)
-            factor_of[h * Q + t] = exp2(min(sum_of[c % 2][(h * Q + t) / 4][t % 4], 0.0)) * scale_of_state_in_y(h);
+    for (uint t = thread_index(); t < Q; t += THREADS) factor_of[t] = exp2(min(sum_of[c % 2][t / 4][t % 4], 0.0)) * scale_of_state_in_y();
 }

@@ -13,14 +13,13 @@ void load_D() {
     if (!D_present) return;
     [[unroll]] for (uint i = 0; i < IDENTITIES; ++i)
         coopMatLoad(identity[i], memory, AT_M + i * MATRIX_N * PITCH_M, PITCH_M, BY_COLUMN);
-    const uint h = tensor_head(my_head());
-    D_of_head = D_load(h * D_s0);
+    D_of_head = D_load(head() * D_s0);
     if (D_s1 == 0) return;
     [[unroll]] for (uint m = 0; m < ROW_TILES; ++m) {
         subgroup_barrier();  // the tile before has been read
         for (uint i = gl_SubgroupInvocationID; i < MATRIX_M; i += SUBGROUP_SIZE) {
             const uint p = min(first_row() + (my_tile() + m) * MATRIX_M + i, HEADDIM - 1);
-            memory[my_segments(0) + i / 4][i % 4] = floatBitsToUint(D_load(h * D_s0 + p * D_s1));
+            memory[my_segments(0) + i / 4][i % 4] = floatBitsToUint(D_load(head() * D_s0 + p * D_s1));
         }
         subgroup_barrier();  // the tile's D is complete
         coopMatLoad(D_rows[m], memory, my_segments(0), 0, BY_COLUMN);
@@ -30,7 +29,7 @@ void load_D() {
 void load_initial() {
     load_D();
     float most = 0.0;
-    const uint base = batch_row() * initial_states_s0 + tensor_head(my_head()) * initial_states_s1;
+    const uint base = batch_row() * initial_states_s0 + head() * initial_states_s1;
     [[unroll]] for (uint m = 0; m < ROW_TILES; ++m)
         [[unroll]] for (uint n = 0; n < COLUMNS / MATRIX_N; ++n) {
             state[m][n] = MATRIX_SUM(0.0);
@@ -49,32 +48,27 @@ void load_initial() {
     if (initial_states_present) note_largest_state(most);
 }
 
-// After a barrier: the largest of a whole head is known.
+// After a barrier: the largest of all subgroups is known.
 void finish_initial() {
 #if !COOPMAT_BF16
     start_bounds();
     if (!initial_states_present) return;
-    float scale = 1.0;
-    [[unroll]] for (uint h = 0; h < HEADS; ++h)
-        if (h == my_head()) scale = state_scale(h);
     [[unroll]] for (uint m = 0; m < ROW_TILES; ++m)
-        [[unroll]] for (uint n = 0; n < COLUMNS / MATRIX_N; ++n) state[m][n] *= scale;
+        [[unroll]] for (uint n = 0; n < COLUMNS / MATRIX_N; ++n) state[m][n] *= state_scale();
 #endif
 }
 
 void store_final() {
     if (!final_states_present) return;
-    float unscale = 1.0;
-    [[unroll]] for (uint h = 0; h < HEADS; ++h)
-        if (h == my_head()) unscale = 1.0 / state_scale(h);
-    const uint base = batch_row() * final_states_s0 + tensor_head(my_head()) * final_states_s1;
+    const float unscale = 1.0 / state_scale();
+    const uint base = batch_row() * final_states_s0 + head() * final_states_s1;
     [[unroll]] for (uint m = 0; m < ROW_TILES; ++m)
         [[unroll]] for (uint n = 0; n < COLUMNS / MATRIX_N; ++n) {
             subgroup_barrier();  // the tile before has been read
             coopMatStore(state[m][n], memory, my_segments(0), PITCH_X, BY_ROW);
             subgroup_barrier();  // the tile is complete
             for (uint e = gl_SubgroupInvocationID; e < MATRIX_M * MATRIX_N; e += SUBGROUP_SIZE)
-                if (is_in_state(m, n, e) && is_head(my_head()))
+                if (is_in_state(m, n, e))
                     final_states_store(base + (first_row() + tile_row(m, e)) * final_states_s2 + tile_column(n, e) * final_states_s3,
                                        get_word(e) * unscale);
         }

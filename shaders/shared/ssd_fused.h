@@ -7,12 +7,9 @@
 
 // Specialization constants beside those of shared/ssd.h (sizes, the step, the matrix shape).
 #define SPEC_FUSED_ROWS (SPEC_OP + 24)         // rows of headdim in a workgroup, whole tiles
-#define SPEC_FUSED_HEADS (SPEC_OP + 25)        // heads in a workgroup
-#define SPEC_FUSED_ROW_TILES (SPEC_OP + 26)    // tiles of rows in a subgroup
-#define SPEC_FUSED_SPLIT_STATE (SPEC_OP + 27)  // multiply what rounding an operand lost as well: the state,
-#define SPEC_FUSED_SPLIT_CB (SPEC_OP + 28)     // C B^T with decay and step,
-#define SPEC_FUSED_SPLIT_X (SPEC_OP + 29)      // x with its weight
-#define SPEC_FUSED_UNROLL (SPEC_OP + 30)       // whether the loops over tiles are: a CPU's compiler takes minutes for it
+#define SPEC_FUSED_ROW_TILES (SPEC_OP + 25)    // tiles of rows in a subgroup
+#define SPEC_FUSED_SPLIT_STATE (SPEC_OP + 26)  // multiply what rounding the state lost as well
+#define SPEC_FUSED_UNROLL (SPEC_OP + 27)       // whether the loops over tiles are: a CPU's compiler takes minutes for it
 
 // What the pre-pass tells of a chunk beside C B^T, so that f16 operands stay in range.
 #define FUSED_LARGEST_CB 0

@@ -21,7 +21,6 @@ struct SsdProblem {
     bool has_states = false;  // the states at chunk boundaries are asked for
     bool has_initial = false;
     bool in_pieces = false;  // x, B and C can be read 16 bytes at a time
-    FusedWish fused;
     SsdAlgorithm algorithm = SsdAlgorithm::automatic;
     Variant variant = Variant::automatic;
 };

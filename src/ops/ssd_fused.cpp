@@ -49,11 +49,8 @@ Dispatch ssd_fused_scan(const SsdSlice& slice, const SsdChoice& choice) {
     d.spec(SPEC_SSD_DT_MIN, slice.dt_min);
     d.spec(SPEC_SSD_DT_MAX, slice.dt_max);
     d.spec(SPEC_FUSED_ROWS, fused.rows);
-    d.spec(SPEC_FUSED_HEADS, fused.heads);
     d.spec(SPEC_FUSED_ROW_TILES, fused.row_tiles);
     d.spec(SPEC_FUSED_SPLIT_STATE, uint32_t(fused.split_state));
-    d.spec(SPEC_FUSED_SPLIT_CB, uint32_t(fused.split_cb));
-    d.spec(SPEC_FUSED_SPLIT_X, uint32_t(fused.split_x));
     d.spec(SPEC_FUSED_UNROLL, uint32_t(fused.unroll));
     d.argument(FUSED_X, slice.x, Access::read);
     d.argument(FUSED_DT, slice.dt, Access::read);
@@ -69,7 +66,7 @@ Dispatch ssd_fused_scan(const SsdSlice& slice, const SsdChoice& choice) {
     d.argument(FUSED_Y, slice.y, Access::write);
     d.argument(FUSED_FINAL, slice.final_states, Access::write);
     d.groups[0] = (slice.headdim + fused.rows - 1) / fused.rows;
-    d.groups[1] = (slice.heads + fused.heads - 1) / fused.heads;
+    d.groups[1] = slice.heads;
     d.groups[2] = slice.batch;
     return d;
 }

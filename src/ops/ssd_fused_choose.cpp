@@ -21,12 +21,11 @@ uint32_t columns_of(const FusedChoice& c, const SsdProblem& problem) { return ro
 uint32_t scan_shared_memory(const FusedChoice& c, const SsdProblem& problem) {
     constexpr uint32_t q = FUSED_CHUNK;
     const uint32_t pitch_bc = odd_from(columns_of(c, problem) / 8);
-    const uint32_t segment = (c.split_x ? 3 : 2) * c.shape.m / 8, pitch_x = odd_from(c.rows / c.shape.m * segment);
-    const uint32_t pitch_m = odd_from(c.split_cb ? q / 4 : q / 8);
-    const uint32_t pieces = q * pitch_bc + c.heads * q * (pitch_x + pitch_m);
-    // Of a token: sum_of, step_of and weight_of twice, factor_of; of a head: total_weight, largest_step and largest_x twice,
-    // largest_state.
-    return 16 * pieces + 4 * c.heads * (7 * q + 7);
+    const uint32_t segment = 2 * c.shape.m / 8, pitch_x = odd_from(c.rows / c.shape.m * segment);
+    const uint32_t pitch_m = odd_from(q / 4);
+    const uint32_t pieces = q * (pitch_bc + pitch_x + pitch_m);
+    // Of a token: sum_of, step_of and weight_of twice, factor_of; total_weight, largest_step and largest_x twice, largest_state.
+    return 16 * pieces + 4 * (7 * q + 7);
 }
 
 uint32_t cb_shared_memory(const FusedChoice& c, const SsdProblem& problem) {
@@ -48,42 +47,26 @@ bool find_shape(const Caps& caps, DType type, CooperativeMatrixShape* out) {
     return best != 0;
 }
 
-// Fills in what follows from heads and row_tiles; whether that can be had.
+// Fills in what follows from row_tiles; whether that can be had.
 bool complete(const Caps& caps, const SsdProblem& problem, FusedChoice* c) {
     const uint32_t step = c->row_tiles * c->shape.m, blocks = (problem.headdim + kMostRows - 1) / kMostRows;
     c->rows = round_up((problem.headdim + blocks - 1) / blocks, step);
-    c->local_size = c->heads * (c->rows / step) * c->subgroup_size;
+    c->local_size = c->rows / step * c->subgroup_size;
     c->shared_memory = scan_shared_memory(*c, problem);
     if (c->local_size > caps.max_invocations || c->local_size > caps.max_workgroup_size_x) return false;
     if (c->shared_memory > caps.shared_memory || c->shared_memory > kSharedBytes) return false;
     // A packed pair of the state's tiles has to fit a subgroup's own part of shared memory.
-    const uint32_t segment_words = (c->split_x ? 3 : 2) * c->shape.m / 2;
+    const uint32_t segment_words = 2 * c->shape.m / 2;
     if (c->row_tiles * segment_words < c->shape.n || FUSED_CHUNK / c->shape.m < 1) return false;
     // Rows of pieces are dealt to lanes in powers of two.
     const uint32_t x_lanes = power_of_two_from(c->rows / 8), bc_lanes = power_of_two_from(columns_of(*c, problem) / 16);
-    return c->local_size % x_lanes == 0 && c->local_size / x_lanes % c->heads == 0 && c->local_size % bc_lanes == 0 &&
-           c->local_size % (FUSED_CHUNK / 8) == 0;
+    return c->local_size % x_lanes == 0 && c->local_size % bc_lanes == 0 && c->local_size % (FUSED_CHUNK / 8) == 0;
 }
 
-// One head to a workgroup, so that two workgroups fit where 48 KiB of shared memory are all that a multiprocessor has.
 bool choose_tiles(const Caps& caps, const SsdProblem& problem, FusedChoice* c) {
-    const uint32_t most_heads = problem.fused.heads ? problem.fused.heads : 1;
-    const uint32_t first_tiles = problem.fused.row_tiles ? problem.fused.row_tiles : 1;
-    for (c->heads = most_heads; c->heads > 0; --c->heads)
-        for (c->row_tiles = first_tiles; c->row_tiles <= 2; ++c->row_tiles)
-            if (complete(caps, problem, c)) return true;
+    for (c->row_tiles = 1; c->row_tiles <= 2; ++c->row_tiles)
+        if (complete(caps, problem, c)) return true;
     return false;
-}
-
-// Rounding y alone costs 2.06e-4 (f16) or 1.66e-3 (bf16), relative RMS; rounding M, the state and x w as much again, each of
-// its share of y. M is cheap to split, and with that random problems come to 2.3e-4 and 1.8e-3. A state of the caller's may
-// be all of y for a while.
-void choose_splits(const SsdProblem& problem, FusedChoice* c) {
-    const uint32_t free = problem.has_initial ? kSplitCB | kSplitState : kSplitCB;
-    const uint32_t split = problem.fused.split ? problem.fused.split : free;
-    c->split_state = split & kSplitState;
-    c->split_cb = split & kSplitCB;
-    c->split_x = split & kSplitX;
 }
 
 const char* try_fused(const Caps& caps, const SsdProblem& problem, const ProductChoice& product, FusedChoice* c) {
@@ -101,7 +84,7 @@ const char* try_fused(const Caps& caps, const SsdProblem& problem, const Product
     c->subgroup_size = product.local_size / 4;
     c->cb_local_size = 4 * c->subgroup_size;
     c->cb_shared_memory = cb_shared_memory(*c, problem);
-    choose_splits(problem, c);
+    c->split_state = problem.has_initial;  // a state of the caller's may be all of y for a while
     c->unroll = caps.device_type != VK_PHYSICAL_DEVICE_TYPE_CPU;
     if (c->subgroup_size < 8) return "subgroups of fewer than 8 lanes";
     if (c->cb_shared_memory > caps.shared_memory || c->cb_shared_memory > kSharedBytes || !choose_tiles(caps, problem, c))
@@ -115,8 +98,8 @@ FusedChoice choose_fused(const Caps& caps, const SsdProblem& problem, const Prod
     FusedChoice c;
     c.why_not = try_fused(caps, problem, product, &c);
     if (!c.why_not)
-        say(c.reason, "%ux%ux%u %s matrices, %u x %u rows in a workgroup, %u in a subgroup", c.shape.m, c.shape.n, c.shape.k,
-            to_string(problem.x), c.heads, c.rows, c.row_tiles * c.shape.m);
+        say(c.reason, "%ux%ux%u %s matrices, %u rows in a workgroup, %u in a subgroup", c.shape.m, c.shape.n, c.shape.k,
+            to_string(problem.x), c.rows, c.row_tiles * c.shape.m);
     return c;
 }
 

@@ -8,23 +8,16 @@ namespace scandium {
 struct SsdProblem;
 struct ProductChoice;
 
-// What the fused form should be made of, for those who compare; 0: free.
-struct FusedWish {
-    uint32_t heads = 0, row_tiles = 0;
-    uint32_t split = 0;  // kSplit bits; kSplitNothing for none of them
-};
-inline constexpr uint32_t kSplitState = 1, kSplitCB = 2, kSplitX = 4, kSplitNothing = 8;
-
-// A workgroup has `heads` heads and `rows` rows of headdim of each; a subgroup `row_tiles` tiles of rows.
+// A workgroup has `rows` rows of headdim of a head; a subgroup `row_tiles` tiles of rows.
 struct FusedChoice {
     const char* why_not = nullptr;  // the form cannot run; the rest then means nothing
     char reason[120] = {};
     Flavour flavour = Flavour::coopmat_f16;
     CooperativeMatrixShape shape;
     uint32_t subgroup_size = 0, required_subgroup_size = 0;
-    uint32_t rows = 0, heads = 1, row_tiles = 1;
-    // What is multiplied a second time with what rounding took from it: the state, C B^T with decay and step, x with its weight.
-    bool split_state = false, split_cb = false, split_x = false;
+    uint32_t rows = 0, row_tiles = 1;
+    // What is multiplied a second time with what rounding took from it: the state; C B^T with decay and step is always.
+    bool split_state = false;
     bool unroll = true;
     uint32_t local_size = 0, shared_memory = 0;        // of the scan
     uint32_t cb_local_size = 0, cb_shared_memory = 0;  // of the pre-pass

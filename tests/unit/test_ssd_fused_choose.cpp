@@ -30,19 +30,13 @@ SsdProblem layer(uint64_t batch = 1, uint32_t nheads = 80) {
     return problem;
 }
 
-TEST_CASE("choose: matrix units take the fused form, a head to a workgroup unless it is told otherwise") {
+TEST_CASE("choose: matrix units take the fused form, in which two workgroups fit 48 KiB") {
     const SsdAnswer one = choose_ssd(matrix_caps(16, 16, 16), layer());
     CHECK(one.choice.algorithm == SsdAlgorithm::fused);
     CHECK_THAT(one.choice.reason, ContainsSubstring("fused"));
     CHECK(one.choice.chunk_size == 32);
-    CHECK(one.choice.fused.heads == 1);
     CHECK(one.choice.fused.local_size == 128);
     CHECK(2 * one.choice.fused.shared_memory <= 49152);  // two fit
-    SsdProblem many = layer(8);
-    many.fused.heads = 2;
-    const SsdAnswer pairs = choose_ssd(matrix_caps(16, 16, 16), many);
-    CHECK(pairs.choice.fused.heads == 2);
-    CHECK(pairs.choice.fused.local_size == 256);
 }
 
 TEST_CASE("choose: the fused form's tiles stay within the device, for every shape and size") {
@@ -66,7 +60,7 @@ TEST_CASE("choose: the fused form's tiles stay within the device, for every shap
     CHECK(c.shared_memory <= 49152);
     CHECK(c.cb_shared_memory <= shared);
     CHECK(c.rows % (c.row_tiles * m) == 0);
-    CHECK(c.local_size == c.heads * (c.rows / (c.row_tiles * m)) * subgroup_size);
+    CHECK(c.local_size == c.rows / (c.row_tiles * m) * subgroup_size);
     CHECK(c.row_tiles * 2 * m * 4 >= n * 4);
 }
 
@@ -114,9 +108,6 @@ TEST_CASE("choose: a state of the caller's is multiplied with all its bits") {
     CHECK_FALSE(choose_ssd(matrix_caps(16, 16, 16), problem).choice.fused.split_state);
     problem.has_initial = true;
     CHECK(choose_ssd(matrix_caps(16, 16, 16), problem).choice.fused.split_state);
-    problem.fused.split = kSplitNothing;
-    const FusedChoice none = choose_ssd(matrix_caps(16, 16, 16), problem).choice.fused;
-    CHECK_FALSE((none.split_state || none.split_cb || none.split_x));
 }
 
 }  // namespace
