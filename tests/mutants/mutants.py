@@ -102,6 +102,19 @@ MUTANTS = [
            ["linear: in_features that fill no step"]),
     Mutant("bias of the tile's first columns", "lib/linear.glsl", "bias_get(o * bias_s0,", "bias_get(o % 16 * bias_s0,",
            ["linear: each way to multiply by each way to memory"]),
+    Mutant("fused: state not carried", "lib/ssd_fused_product.glsl", "state[m][n] *= keep;", "state[m][n] *= 0.0 * keep;",
+           ["fused: every option, and fewer tokens than planned"]),
+    Mutant("fused: causal mask off by one", "lib/ssd_fused_stage.glsl", "4 * half_piece + i <= t ? value[i]",
+           "4 * half_piece + i < t ? value[i]", ["fused: every option, and fewer tokens than planned"]),
+    Mutant("fused: rounding of M not made good", "lib/ssd_fused_product.glsl", "    FOR(k, 0, DEPTHS, add_within_chunk(t, k, 1))\n", "",
+           ["fused: no option, through descriptors, with y in f32"]),
+    Mutant("fused: tokens past the last written", "lib/ssd_fused_stage.glsl",
+           "!is_inside_x(k) || token >= push.header[HEADER_TOKENS]) continue", "!is_inside_x(k)) continue",
+           ["fused: every option, and fewer tokens than planned"]),
+    Mutant("fused: NaN in A dropped", "lib/ssd_fused_stage.glsl", "step_bias, step_A)", "step_bias)",
+           ["fused: a NaN or an infinity is not lost, and leaves what it does not reach as good as it was"]),
+    Mutant("fused: f16 out of range", "lib/ssd_fused_scale.glsl", "clamp(14 - (int(bits >> 23) - 127), -40, 40)", "0",
+           ["fused: magnitudes beyond f16"]),
 ]
 
 
