@@ -33,6 +33,7 @@ struct BenchArguments {
     std::string state_dtype = "f32", device;
     std::string variant = "auto", algorithm = "auto", access = "auto", chunk_size = "auto", json;
     std::string weights, segments = "0";  // weights: empty for the default
+    bool quick = false;
 };
 
 struct ModelArguments {

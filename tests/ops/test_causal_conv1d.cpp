@@ -258,8 +258,14 @@ UpdateRun run_update(const ConvCase& c, const ConvInputs& in, const std::vector<
 TEST_CASE("causal_conv1d_update: however the tokens are divided, the bits are those of one causal_conv1d") {
     ConvCase c;
     c.path = GENERATE(from_range(scalar_op_paths()));
-    c.shape = {2, 11, GENERATE(24u, 7u), GENERATE(2u, 4u, 7u)};
-    c.io_dtype = c.state_dtype = GENERATE(DType::f32, DType::bf16);
+    struct Sizes {
+        uint32_t channels, width;
+        DType dtype;
+    };
+    const auto [channels, width, dtype] = GENERATE(Sizes{24, 2, DType::f32}, Sizes{24, 4, DType::bf16}, Sizes{24, 7, DType::bf16},
+                                                   Sizes{7, 2, DType::bf16}, Sizes{7, 4, DType::f32}, Sizes{7, 7, DType::f32});
+    c.shape = {2, 11, channels, width};
+    c.io_dtype = c.state_dtype = dtype;
     c.initial_states = true;
     if (c.shape.channels == 7) c.state_layout.order = {0, 2, 1};
     const ConvInputs in = make_inputs(c);
