@@ -18,7 +18,19 @@ else()
                  "the bf16 cooperative-matrix kernels are left out")
 endif()
 
-set(SCANDIUM_FLAVOURS scalar subgroup coopmat_f16 coopmat_bf16)
+execute_process(
+  COMMAND ${SCANDIUM_GLSLANG} --target-env vulkan1.3 -S comp -o ${CMAKE_CURRENT_BINARY_DIR}/conversions.spv
+          ${CMAKE_CURRENT_LIST_DIR}/probe_conversions.comp
+  RESULT_VARIABLE status OUTPUT_QUIET ERROR_QUIET)
+if(status EQUAL 0)
+  set(SCANDIUM_HAVE_CONVERSIONS TRUE)
+else()
+  set(SCANDIUM_HAVE_CONVERSIONS FALSE)
+  message(STATUS "Scandium: ${SCANDIUM_GLSLANG} lacks GL_NV_cooperative_matrix2 (glslang 15 has it): "
+                 "the kernels that convert cooperative matrices are left out")
+endif()
+
+set(SCANDIUM_FLAVOURS scalar subgroup coopmat_f16 coopmat_bf16 coopmat2_f16 coopmat2_bf16)
 set(SCANDIUM_BACKENDS address32 address16 descriptor32 descriptor16)
 set(SCANDIUM_EMBED_SCRIPT ${CMAKE_CURRENT_LIST_DIR}/embed_spirv.cmake)
 
@@ -47,9 +59,15 @@ function(_scandium_flavour flavour backend out_flags out_env out_skip)
     if(backend MATCHES "32$")
       set(skip TRUE)  # every device with cooperative matrices has 16-bit storage
     endif()
-    if(flavour STREQUAL "coopmat_bf16")
+    if(flavour MATCHES "_bf16$")
       list(APPEND flags -DCOOPMAT_BF16=1)
       if(NOT SCANDIUM_HAVE_BFLOAT16)
+        set(skip TRUE)
+      endif()
+    endif()
+    if(flavour MATCHES "^coopmat2")
+      list(APPEND flags -DCOOPMAT_CONVERT=1)
+      if(NOT SCANDIUM_HAVE_CONVERSIONS)
         set(skip TRUE)
       endif()
     endif()

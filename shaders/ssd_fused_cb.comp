@@ -4,18 +4,25 @@
 // for each group, since its heads share it. Tiles that lie wholly above the diagonal are left out, and nobody reads them.
 // Reference: arXiv:2405.21060, section 6, the C B^T of the intra-chunk term.
 //
-// With f16 operands also the largest magnitude in CB and in B, from which the scan bounds what it rounds to f16.
+// Also the steps of the group's heads (lib/ssd_fused_steps.glsl) and, with f16 operands, the largest magnitude in CB and in B, from
+// which the scan bounds what it rounds to f16.
 //
 // Subgroups share the tiles of one chunk. Grid: (chunks, groups, batch).
 #include "lib/ssd.glsl"
+#include "lib/ssd_dt.glsl"
 #include "shared/ssd_fused.h"
 
 TENSOR(FUSED_CB_B, B)
 TENSOR(FUSED_CB_C, C)
 TENSOR(FUSED_CB_CB, CB)
 TENSOR(FUSED_CB_LARGEST, largest)
+TENSOR(FUSED_CB_DT, dt)
+TENSOR(FUSED_CB_A, A)
+TENSOR(FUSED_CB_DT_BIAS, dt_bias)
+TENSOR(FUSED_CB_STEPS, steps)
 
 #include "lib/ssd_fused.glsl"
+#include "lib/ssd_fused_steps.glsl"
 
 const uint PIECES = (DSTATE + MATRIX_K - 1) / MATRIX_K * MATRIX_K / 8;  // of a row
 const uint PITCH = PIECES | 1;
@@ -103,6 +110,7 @@ void main() {
     if (thread_index() < FUSED_LARGEST) largest_of[thread_index()] = 0;
     barrier();  // largest_of is cleared
 #endif
+    write_steps(b, c, g, min(Q, tokens - first));
     stage(b * C_s0 + first * C_s1 + g * C_s2, b * B_s0 + first * B_s1 + g * B_s2, min(Q, tokens - first));
     barrier();  // the operands are complete
     multiply();

@@ -14,16 +14,17 @@ namespace scandium {
 // Optional features, each named after its Vulkan feature. All false is fine: every operator has a
 // variant for a Vulkan 1.1 device without any of them.
 struct Features {
-    bool storage_buffer_16bit = false;         // storageBuffer16BitAccess
-    bool shader_float16 = false;               // shaderFloat16
-    bool buffer_device_address = false;        // bufferDeviceAddress
-    bool subgroup_size_control = false;        // subgroupSizeControl
-    bool compute_full_subgroups = false;       // computeFullSubgroups
-    bool vulkan_memory_model = false;          // vulkanMemoryModel and vulkanMemoryModelDeviceScope
-    bool cooperative_matrix = false;           // cooperativeMatrix and maintenance4, which Vulkan 1.3 has in its core; not
-                                               // used before 1.3, nor without vulkan_memory_model and storage_buffer_16bit
-    bool bfloat16_cooperative_matrix = false;  // shaderBFloat16Type and shaderBFloat16CooperativeMatrix
-    bool pipeline_executable_info = false;     // pipelineExecutableInfo: for pipeline_statistics() only
+    bool storage_buffer_16bit = false;            // storageBuffer16BitAccess
+    bool shader_float16 = false;                  // shaderFloat16
+    bool buffer_device_address = false;           // bufferDeviceAddress
+    bool subgroup_size_control = false;           // subgroupSizeControl
+    bool compute_full_subgroups = false;          // computeFullSubgroups
+    bool vulkan_memory_model = false;             // vulkanMemoryModel and vulkanMemoryModelDeviceScope
+    bool cooperative_matrix = false;              // cooperativeMatrix and maintenance4, which Vulkan 1.3 has in its core; not
+                                                  // used before 1.3, nor without vulkan_memory_model and storage_buffer_16bit
+    bool bfloat16_cooperative_matrix = false;     // shaderBFloat16Type and shaderBFloat16CooperativeMatrix
+    bool cooperative_matrix_conversions = false;  // cooperativeMatrixConversions, of VK_NV_cooperative_matrix2
+    bool pipeline_executable_info = false;        // pipelineExecutableInfo: for pipeline_statistics() only
 };
 
 inline constexpr uint32_t kMaxRequiredExtensions = 16;
@@ -54,6 +55,11 @@ struct FeatureChain {
         void* pNext;
         VkBool32 type, dot_product, cooperative_matrix;
     } bfloat16;
+    struct {  // VkPhysicalDeviceCooperativeMatrix2FeaturesNV, which headers older than 1.3.300 lack
+        VkStructureType sType;
+        void* pNext;
+        VkBool32 workgroup_scope, flexible_dimensions, reductions, conversions, per_element_operations, tensor_addressing, block_loads;
+    } matrix2;
 };
 
 // One row of vkGetPhysicalDeviceCooperativeMatrixPropertiesKHR at subgroup scope: A (m x k) * B (k x n) + C.

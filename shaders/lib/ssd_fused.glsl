@@ -33,15 +33,20 @@ void subgroup_barrier() {
 
 const uint MATRIX_DTYPE = DTYPE_BF16;
 
-// Without f32_to_bf16's care for NaN, which may become a number here. Only sums are rounded so that keep their NaN.
-uint rounded_bits(float v) {
-    const uint bits = floatBitsToUint(v);
-    return bits + 0x7fffu + ((bits >> 16) & 1u);
+// Rounded to nearest, in f32: drivers' own conversions to bf16 cut off, and of this nothing is left to cut. Two instructions: what
+// v 2^16 + v keeps of v, which is the upper 8 bits. A NaN stays; an infinity and what exceeds 2^111 may become one.
+float rounded(float v) {
+    precise const float sum = v * 65537.0;
+    precise const float kept = fma(v, -65536.0, sum);
+    return kept;
 }
 
-uint pack_operands(float first, float second) { return (rounded_bits(second) & 0xffff0000u) | rounded_bits(first) >> 16; }
+uint pack_operands(float first, float second) {
+    return (floatBitsToUint(rounded(second)) & 0xffff0000u) | floatBitsToUint(rounded(first)) >> 16;
+}
 
-// The same for results, where NaN has to stay.
+// To nearest even and the same infinity, for results.
+float rounded_result(float v) { return uintBitsToFloat(f32_to_bf16(v) << 16); }
 uint pack_results(float first, float second) { return f32_to_bf16(first) | f32_to_bf16(second) << 16; }
 
 float leading_part(float v) { return uintBitsToFloat(floatBitsToUint(v) & 0xffff0000u); }
@@ -49,6 +54,9 @@ float leading_part(float v) { return uintBitsToFloat(floatBitsToUint(v) & 0xffff
 #else
 
 const uint MATRIX_DTYPE = DTYPE_F16;
+
+float rounded(float v) { return v; }  // by the conversion itself
+float rounded_result(float v) { return v; }
 
 uint pack_operands(float first, float second) { return packFloat2x16(f16vec2(first, second)); }
 uint pack_results(float first, float second) { return packFloat2x16(f16vec2(first, second)); }
@@ -71,47 +79,12 @@ f16vec2 finite_magnitudes(uint word) {
 // What is left of a value by the bits that its operand kept; see leading_part.
 float rest_part(float v) { return v - leading_part(v); }
 
-// The 8 operands of a piece. `split`: as leading part and rest, which are exact together; else rounded.
-uvec4 pack_piece(float v[8], bool split) {
-    uvec4 words;
-    [[unroll]] for (uint i = 0; i < 4; ++i)
-        words[i] = split ? pack_operands(leading_part(v[2 * i]), leading_part(v[2 * i + 1])) : pack_operands(v[2 * i], v[2 * i + 1]);
-    return words;
-}
-
-uvec4 pack_rest(float v[8]) {
-    uvec4 words;
-    [[unroll]] for (uint i = 0; i < 4; ++i) words[i] = pack_operands(rest_part(v[2 * i]), rest_part(v[2 * i + 1]));
-    return words;
+// The 8 operands of a piece.
+uvec4 pack_piece(float v[8]) {
+    return uvec4(pack_operands(v[0], v[1]), pack_operands(v[2], v[3]), pack_operands(v[4], v[5]), pack_operands(v[6], v[7]));
 }
 
 float[8] unpack_piece(uvec4 words) {
     const vec4 low = unpack4(MATRIX_DTYPE, words.xy), high = unpack4(MATRIX_DTYPE, words.zw);
     return float[8](low.x, low.y, low.z, low.w, high.x, high.y, high.z, high.w);
 }
-
-// ---- pieces of a 16-bit tensor along time -------------------------------------------------------
-
-// CURSOR(name), after TENSOR: a place in a tensor that is read in pieces, from which steps are constants. Through
-// addresses they then cost a load nothing.
-//   name_start(i)      at element i, a multiple of 8
-//   name_piece(i)      8 elements, i further on
-//   name_advance(i)    i further on
-#if MEMORY_ADDRESS
-uvec2 moved(uvec2 address, uint bytes) {
-    uint carry;
-    const uint low = uaddCarry(address.x, bytes, carry);
-    return uvec2(low, address.y + carry);
-}
-#define CURSOR(NAME)                                                                                \
-    uvec2 NAME##_cursor;                                                                            \
-    void NAME##_start(uint i) { NAME##_cursor = moved(push.address[NAME##_argument], 2 * i); }      \
-    uvec4 NAME##_piece(uint i) { return Quads(NAME##_cursor).v[i / 8]; }                            \
-    void NAME##_advance(uint i) { NAME##_cursor = moved(NAME##_cursor, 2 * i); }
-#else
-#define CURSOR(NAME)                                                        \
-    uint NAME##_cursor;                                                     \
-    void NAME##_start(uint i) { NAME##_cursor = i; }                        \
-    uvec4 NAME##_piece(uint i) { return QUAD16(NAME, NAME##_cursor + i); }  \
-    void NAME##_advance(uint i) { NAME##_cursor += i; }
-#endif

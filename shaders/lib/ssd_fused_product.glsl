@@ -15,6 +15,37 @@ const uint PAIRS = COLUMNS / (2 * MATRIX_N);  // of the state's tiles
 
 // ---- the state as an operand ------------------------------------------------------------------------
 
+MATRIX_SUM sums[ROW_TILES][TOKEN_TILES];  // y of the chunk
+
+void add_state_tile(MATRIX_A s[ROW_TILES], uint n, uint t) {
+    MATRIX_B c;
+    coopMatLoad(c, memory, t * MATRIX_N * PITCH_BC + n / 8, PITCH_BC, BY_COLUMN);
+    [[unroll]] for (uint m = 0; m < ROW_TILES; ++m) sums[m][t] = coopMatMulAdd(s[m], c, sums[m][t]);
+}
+
+#if COOPMAT_CONVERT
+
+const uint STATE_STEPS = COLUMNS / MATRIX_N;
+
+// y += S C^T for the tile n, with what the state's operands hold of it or what they leave.
+void add_converted(uint n, bool rest) {
+    MATRIX_A s[ROW_TILES];
+    [[unroll]] for (uint m = 0; m < ROW_TILES; ++m) {
+        MATRIX_SUM v = state[m][n];
+        [[unroll]] for (uint i = 0; i < v.length(); ++i)
+            v[i] = rest ? rounded(rest_part(v[i])) : SPLIT_STATE ? leading_part(v[i]) : rounded(v[i]);
+        s[m] = MATRIX_A(v);
+    }
+    FOR(t, 0, TOKEN_TILES, add_state_tile(s, n * MATRIX_N, t))
+}
+
+void add_state(uint n) {
+    add_converted(n, false);
+    if (SPLIT_STATE) add_converted(n, true);
+}
+
+#else
+
 // An accumulator's elements belong to no known invocation, so rounding it to an operand takes a store and a load. Two
 // tiles are packed into one accumulator, element by element: one's value in the lower half of a word, the other's in the
 // upper. Stored as words and loaded as 16-bit elements, they are an operand whose columns alternate between the tiles, and
@@ -27,8 +58,6 @@ const uint PAIRS_AT_ONCE = PLACES_DOWN * PLACES_ACROSS / ROW_TILES < PAIRS ? PLA
 
 uint place_of(uint i) { return my_segments(i % PLACES_DOWN * MATRIX_M) + i / PLACES_DOWN * (MATRIX_N / 4); }
 
-MATRIX_SUM sums[ROW_TILES][TOKEN_TILES];  // y of the chunk
-
 void store_pair(uint m, uint pair, uint place, bool rest) {
     MATRIX_SUM packed;
     [[unroll]] for (uint i = 0; i < packed.length(); ++i) {
@@ -38,12 +67,6 @@ void store_pair(uint m, uint pair, uint place, bool rest) {
                                                   : pack_operands(first, second));
     }
     coopMatStore(packed, memory, place_of(place), PITCH_X, BY_ROW);
-}
-
-void add_state_tile(MATRIX_A s[ROW_TILES], uint n, uint t) {
-    MATRIX_B c;
-    coopMatLoad(c, memory, t * MATRIX_N * PITCH_BC + n / 8, PITCH_BC, BY_COLUMN);
-    [[unroll]] for (uint m = 0; m < ROW_TILES; ++m) sums[m][t] = coopMatMulAdd(s[m], c, sums[m][t]);
 }
 
 // y += S C^T for the pairs from `first` on, with what the state's operands hold of it or what they leave.
@@ -63,10 +86,14 @@ void add_state_pairs(uint first, bool rest) {
             }
 }
 
+const uint STATE_STEPS = (PAIRS + PAIRS_AT_ONCE - 1) / PAIRS_AT_ONCE;
+
 void add_state(uint step) {
     add_state_pairs(step * PAIRS_AT_ONCE, false);
     if (SPLIT_STATE) add_state_pairs(step * PAIRS_AT_ONCE, true);
 }
+
+#endif
 
 // ---- D --------------------------------------------------------------------------------------------
 
@@ -85,27 +112,24 @@ void make_identity() {
         uvec4 piece = uvec4(0);
         [[unroll]] for (uint e = 0; e < 8; ++e)
             if (s + e == t) piece[e / 2] = one << (16 * (e % 2));
-        memory[AT_M + t * PITCH_M + s / 8] = piece;
+        memory[AT_M + t * PITCH_X + s / 8] = piece;
     }
 }
 
 // ---- a chunk ----------------------------------------------------------------------------------------
 
-MATRIX_A x[ROW_TILES][DEPTHS], weighted[ROW_TILES][DEPTHS];
+MATRIX_A x[ROW_TILES][DEPTHS];
 
 void load_x(uint k) {
-    [[unroll]] for (uint m = 0; m < ROW_TILES; ++m) {
-        const uint segment = my_segments(k * MATRIX_K) + m * SEGMENT;
-        coopMatLoad(x[m][k], memory, segment + OF_X, PITCH_X, BY_COLUMN);
-        coopMatLoad(weighted[m][k], memory, segment + OF_WEIGHTED, PITCH_X, BY_COLUMN);
-    }
+    [[unroll]] for (uint m = 0; m < ROW_TILES; ++m)
+        coopMatLoad(x[m][k], memory, my_segments(k * MATRIX_K) + m * SEGMENT, PITCH_X, BY_COLUMN);
 }
 
-// y of a tile of tokens += x M, for the tile k of tokens s; of M, what its operands hold or what they leave.
-void add_within_chunk(uint t, uint k, uint part) {
+// y of a tile of tokens += x M, for the tile k of tokens s.
+void add_within_chunk(uint t, uint k) {
     if (k * MATRIX_K >= (t + 1) * MATRIX_N) return;  // no s <= t in the tile
     MATRIX_B m_tile;
-    coopMatLoad(m_tile, memory, AT_M + t * MATRIX_N * PITCH_M + (part * Q + k * MATRIX_K) / 8, PITCH_M, BY_COLUMN);
+    coopMatLoad(m_tile, memory, AT_M + t * MATRIX_N * PITCH_X + k * MATRIX_K / 8, PITCH_X, BY_COLUMN);
     [[unroll]] for (uint m = 0; m < ROW_TILES; ++m) sums[m][t] = coopMatMulAdd(x[m][k], m_tile, sums[m][t]);
 }
 
@@ -123,8 +147,7 @@ void finish_sums(uint t) {
     MATRIX_SUM factor;  // of a token, so the same in all rows
     coopMatLoad(factor, factor_of, t * MATRIX_N, 0, BY_ROW);
     [[unroll]] for (uint m = 0; m < ROW_TILES; ++m) sums[m][t] *= factor;
-    FOR(k, 0, DEPTHS, add_within_chunk(t, k, 0))
-    FOR(k, 0, DEPTHS, add_within_chunk(t, k, 1))
+    FOR(k, 0, DEPTHS, add_within_chunk(t, k))
     [[unroll]] for (uint m = 0; m < ROW_TILES; ++m) {
         sums[m][t] *= unscale_of_cb();
         if (D_present) add_skip(m, t);
@@ -133,12 +156,13 @@ void finish_sums(uint t) {
 
 void add_to_state(uint n, uint k) {
     MATRIX_B b;
-    coopMatLoad(b, memory, k * MATRIX_K * PITCH_BC + n * MATRIX_N / 8, PITCH_BC, BY_ROW);
-    [[unroll]] for (uint m = 0; m < ROW_TILES; ++m) state[m][n] = coopMatMulAdd(weighted[m][k], b, state[m][n]);
+    coopMatLoad(b, memory, k * MATRIX_K * PITCH_BC + AT_B + n * MATRIX_N / 8, PITCH_BC, BY_ROW);
+    [[unroll]] for (uint m = 0; m < ROW_TILES; ++m) state[m][n] = coopMatMulAdd(x[m][k], b, state[m][n]);
 }
 
 void advance_state(uint n, float keep) {
-    [[unroll]] for (uint m = 0; m < ROW_TILES; ++m) state[m][n] *= keep;
+    [[unroll]] for (uint m = 0; m < ROW_TILES; ++m)
+        [[unroll]] for (uint i = 0; i < state[m][n].length(); ++i) state[m][n][i] *= keep;
     FOR(k, 0, DEPTHS, add_to_state(n, k))
 }
 
@@ -147,15 +171,23 @@ void clear_sums(uint t) {
 }
 
 void store_sums(uint t) {
-    [[unroll]] for (uint m = 0; m < ROW_TILES; ++m)
+    [[unroll]] for (uint m = 0; m < ROW_TILES; ++m) {
+#if COOPMAT_CONVERT
+        if (PACKED_Y) {
+            [[unroll]] for (uint i = 0; i < sums[m][t].length(); ++i) sums[m][t][i] = rounded_result(sums[m][t][i]);
+            coopMatStore(MATRIX_A(sums[m][t]), memory, my_segments(t * MATRIX_N) + m * SEGMENT, PITCH_X, BY_COLUMN);
+            continue;
+        }
+#endif
         coopMatStore(sums[m][t], memory, my_segments(t * MATRIX_N) + m * SEGMENT, PITCH_X, BY_COLUMN);
+    }
 }
 
 // y of the chunk, which goes to the subgroup's segments.
 void multiply(uint c) {
     FOR(k, 0, DEPTHS, load_x(k))
     FOR(t, 0, TOKEN_TILES, clear_sums(t))
-    FOR(step, 0, (PAIRS + PAIRS_AT_ONCE - 1) / PAIRS_AT_ONCE, add_state(step))
+    FOR(step, 0, STATE_STEPS, add_state(step))
     FOR(t, 0, TOKEN_TILES, finish_sums(t))
     subgroup_barrier();  // the last pairs have been read from the segments, which y takes now
     FOR(t, 0, TOKEN_TILES, store_sums(t))
@@ -163,6 +195,6 @@ void multiply(uint c) {
 
 // The state after the chunk.
 void advance(uint c) {
-    const float keep = exp2(min(sum_of[c % 2][Q / 4 - 1].w, 0.0)) * scale_of_state_change();
+    const float keep = exp2(min(sum_of_chunk(c), 0.0)) * scale_of_state_change();
     FOR(n, 0, COLUMNS / MATRIX_N, advance_state(n, keep))
 }

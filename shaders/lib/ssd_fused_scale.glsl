@@ -10,7 +10,6 @@ void start_scales() {}
 void note_largest_x(uint c) {}
 float magnitude_for_bounds(float v) { return 0.0; }
 void forget_largest_x(uint c) {}
-void note_steps(uint c, float most, float total) {}
 void note_largest_state(float magnitude) {}
 void update_scales(uint c) {}
 float state_scale() { return 1.0; }
@@ -24,7 +23,6 @@ void load_largest(uint c) {}
 
 shared uint largest_x[2];  // of a chunk; bits, which order like the floats
 shared uint largest_state;
-shared float total_weight[2], largest_step[2];
 
 float bound;  // of the state's elements, unscaled
 int state_exponent, state_exponent_before, cb_exponent;
@@ -54,14 +52,6 @@ void forget_largest_x(uint c) {
     if (thread_index() == 0) largest_x[c % 2] = 0;
 }
 
-// By the subgroup that computes the steps.
-void note_steps(uint c, float most, float total) {
-    const float most_of_all = subgroupMax(finite_magnitude(most)), total_of_all = subgroupAdd(finite_magnitude(total));
-    if (gl_SubgroupInvocationID != 0) return;
-    largest_step[c % 2] = most_of_all;
-    total_weight[c % 2] = total_of_all;
-}
-
 void note_largest_state(float magnitude) {
     const float most = subgroupMax(magnitude);
     if (gl_SubgroupInvocationID == 0) atomicMax(largest_state, floatBitsToUint(most));
@@ -74,12 +64,13 @@ void start_bounds() {
 
 // Before chunk c is staged: what the state will be kept times after it, and its M.
 void update_scales(uint c) {
-    const float keep = exp2(min(sum_of[c % 2][Q / 4 - 1].w, 0.0));
-    const float weighted_x = uintBitsToFloat(largest_x[c % 2]) * total_weight[c % 2];  // bounds x w too
-    bound = bound * keep + weighted_x * max(next_largest[FUSED_LARGEST_B], 1.0);
+    const float keep = exp2(min(sum_of_chunk(c), 0.0));
+    const vec4 of_steps = steps_of[c % 2][FUSED_OF_STEPS];  // the largest, the sum of the weights
+    const float weighted_B = of_steps.y * next_largest[FUSED_LARGEST_B];  // bounds B w too
+    bound = bound * keep + weighted_B * max(uintBitsToFloat(largest_x[c % 2]), 1.0);
     state_exponent_before = state_exponent;
     state_exponent = exponent_for(bound);
-    cb_exponent = exponent_for(next_largest[FUSED_LARGEST_CB] * largest_step[c % 2]);
+    cb_exponent = exponent_for(next_largest[FUSED_LARGEST_CB] * of_steps.x);
 }
 
 float state_scale() { return power_of_two(state_exponent); }

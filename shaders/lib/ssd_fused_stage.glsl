@@ -5,53 +5,23 @@
 // next lies a constant further on; a few idle where the size is none.
 #define POWER_OF_TWO_FROM(v) ((v) <= 1 ? 1 : (v) <= 2 ? 2 : (v) <= 4 ? 4 : (v) <= 8 ? 8 : (v) <= 16 ? 16 : 32)
 
-// ---- the step -------------------------------------------------------------------------------------
+// ---- the steps: rows from the pre-pass (shared/ssd_fused.h), a chunk further ahead ------------------
 
-// The last subgroup computes them; a lane has token k * SUBGROUP_SIZE + lane.
-const uint STEPS_OF_LANE = (Q + SUBGROUP_SIZE - 1) / SUBGROUP_SIZE;
-const uint LAST_LANE = (Q < SUBGROUP_SIZE ? Q : SUBGROUP_SIZE) - 1;
+const uint STEP_PIECES = (FUSED_STEP_VECTORS + THREADS - 1) / THREADS;
 
-float next_step[STEPS_OF_LANE], step_A, step_bias;
+vec4 next_steps[STEP_PIECES];
 
-bool has_steps() { return gl_SubgroupID == gl_NumSubgroups - 1; }
-
-void load_constants() {
-    if (!has_steps()) return;
-    step_A = A_load(head() * A_s0) * 1.44269504088896341;  // exponentials are those of 2
-    step_bias = dt_bias_present ? dt_bias_load(head() * dt_bias_s0) : 0.0;
-}
+bool has_steps(uint k) { return k * THREADS + thread_index() < FUSED_STEP_VECTORS; }
 
 void load_steps(uint c) {
-    if (!has_steps()) return;
-    const uint base = batch_row() * dt_s0 + head() * dt_s2;
-    [[unroll]] for (uint k = 0; k < STEPS_OF_LANE; ++k) {
-        const uint i = k * SUBGROUP_SIZE + gl_SubgroupInvocationID, token = c * Q + i;
-        next_step[k] = 0.0;
-        if (i < Q && token < push.header[HEADER_TOKENS]) next_step[k] = dt_load(base + token * dt_s1);
-    }
+    const uint base = batch_row() * steps_s0 + min(c, chunk_count() - 1) * steps_s1 + head() * steps_s2;
+    [[unroll]] for (uint k = 0; k < STEP_PIECES; ++k)
+        if (has_steps(k)) next_steps[k] = uintBitsToFloat(QUAD32(steps, base + 4 * (k * THREADS + thread_index())));
 }
 
-// Sums and weights of chunk c. Tokens past the last have the step 0: they change nothing.
-void prepare_steps(uint c) {
-    if (!has_steps()) return;
-    float steps[STEPS_OF_LANE], sums[STEPS_OF_LANE], carry = 0.0, most = 0.0, total = 0.0;
-    [[unroll]] for (uint k = 0; k < STEPS_OF_LANE; ++k) {
-        const uint i = k * SUBGROUP_SIZE + gl_SubgroupInvocationID;
-        steps[k] = i < Q && c * Q + i < push.header[HEADER_TOKENS] ? step_size(next_step[k], step_bias, step_A) : 0.0;
-        sums[k] = subgroupInclusiveAdd(steps[k] * step_A) + carry;
-        carry = subgroupShuffle(sums[k], LAST_LANE);
-        most = max(most, steps[k]);
-    }
-    [[unroll]] for (uint k = 0; k < STEPS_OF_LANE; ++k) {
-        const uint i = k * SUBGROUP_SIZE + gl_SubgroupInvocationID;
-        const float weight = steps[k] * exp2(min(carry - sums[k], 0.0));
-        total += weight;
-        if (i >= Q) continue;
-        sum_of[c % 2][i / 4][i % 4] = sums[k];
-        step_of[c % 2][i / 4][i % 4] = steps[k];
-        weight_of[c % 2][i] = weight;
-    }
-    note_steps(c, most, total);
+void stage_steps(uint c) {
+    [[unroll]] for (uint k = 0; k < STEP_PIECES; ++k)
+        if (has_steps(k)) steps_of[c % 2][k * THREADS + thread_index()] = next_steps[k];
 }
 
 // ---- x ----------------------------------------------------------------------------------------------
@@ -84,23 +54,25 @@ void note_largest_x(uint c) {
 #endif
 
 void stage_x(uint c) {
-    [[unroll]] for (uint k = 0; k < X_PIECES; ++k) {
-        if (!has_x(k)) continue;
-        const uint at = x_segment(k) + x_part();
-        memory[at + OF_X] = next_x[k];
-        const float weight = weight_of[c % 2][x_token(k)] * state_scale();
-        float v[8] = unpack_piece(next_x[k]);
-        [[unroll]] for (uint i = 0; i < 8; ++i) v[i] *= weight;
-        memory[at + OF_WEIGHTED] = pack_piece(v, false);
-    }
+    [[unroll]] for (uint k = 0; k < X_PIECES; ++k)
+        if (has_x(k)) memory[x_segment(k) + x_part()] = c * Q + x_token(k) < push.header[HEADER_TOKENS] ? next_x[k] : uvec4(0);
 }
 
-// y lies in f32 in the segments of x: two pieces where x has one in each of two parts. So the lanes that read a segment are
-// those that write x to it next; being neighbours, they are of one subgroup.
+// y lies in the segments of x, in f32 two pieces where x has one. So the lanes that read a segment are those that write x to it
+// next; being neighbours, they are of one subgroup.
 void write_y(uint c) {
     [[unroll]] for (uint k = 0; k < X_PIECES; ++k) {
         const uint token = c * Q + x_token(k), p = first_row() + x_row();
         if (!is_inside_x(k) || token >= push.header[HEADER_TOKENS]) continue;
+        const uint to = batch_row() * y_s0 + token * y_s1 + head() * y_s2 + p;
+        if (PACKED_Y) {
+            const uvec4 words = memory[x_segment(k) + x_part()];
+            if (y_vector == 8)
+                QUAD16(y, to) = words;
+            else
+                y_store8(to, unpack4(MATRIX_DTYPE, words.xy), unpack4(MATRIX_DTYPE, words.zw));
+            continue;
+        }
         const uint at = x_segment(k) + 2 * x_part();
         vec4 low = uintBitsToFloat(memory[at]), high = uintBitsToFloat(memory[at + 1]);
         if (z_present) {
@@ -111,7 +83,6 @@ void write_y(uint c) {
                 high[i] *= silu(z_high[i]);
             }
         }
-        const uint to = batch_row() * y_s0 + token * y_s1 + head() * y_s2 + p;
         if (y_dtype == MATRIX_DTYPE && y_vector == 8)
             QUAD16(y, to) = uvec4(pack_results(low.x, low.y), pack_results(low.z, low.w), pack_results(high.x, high.y),
                                   pack_results(high.z, high.w));
@@ -132,23 +103,35 @@ uint bc_unit() { return thread_index() % BC_LANES; }
 uint bc_token(uint k) { return k * BC_STEP + thread_index() / BC_LANES; }
 uint bc_column() { return bc_unit() / (MATRIX_N / 8) * 2 * MATRIX_N + bc_unit() % (MATRIX_N / 8) * 8; }
 bool has_bc(uint k) { return (BC_LANES == BC_UNITS || bc_unit() < BC_UNITS) && (Q % BC_STEP == 0 || bc_token(k) < Q); }
-bool is_inside_bc(uint i) { return DSTATE == COLUMNS || bc_column() + i * MATRIX_N < DSTATE; }
+uvec4 inside_bc(uvec4 read[2], uint i) { return DSTATE == COLUMNS || bc_column() + i * MATRIX_N < DSTATE ? read[i] : uvec4(0); }
 
-void stage_B() {
+// Times the weights w of their tokens.
+void stage_B(uint c) {
     [[unroll]] for (uint k = 0; k < BC_PIECES; ++k) {
         if (!has_bc(k)) continue;
-        [[unroll]] for (uint i = 0; i < 2; ++i) memory[bc_token(k) * PITCH_BC + (bc_column() + i * MATRIX_N) / 8] = next_B[k][i];
+        const uint s = bc_token(k);
+        const float sum = steps_of[c % 2][FUSED_SUMS + s / 4][s % 4], step = steps_of[c % 2][FUSED_STEPS + s / 4][s % 4];
+        const float weight = step * exp2(min(sum_of_chunk(c) - sum, 0.0)) * state_scale();
+        [[unroll]] for (uint i = 0; i < 2; ++i) {
+            float v[8] = unpack_piece(inside_bc(next_B[k], i));
+            [[unroll]] for (uint e = 0; e < 8; ++e) v[e] *= weight;
+            memory[s * PITCH_BC + AT_B + (bc_column() + i * MATRIX_N) / 8] = pack_piece(v);
+        }
     }
 }
 
 void stage_C() {
     [[unroll]] for (uint k = 0; k < BC_PIECES; ++k) {
         if (!has_bc(k)) continue;
-        const uvec4 first = next_C[k][0], second = next_C[k][1];
+#if COOPMAT_CONVERT
+        [[unroll]] for (uint i = 0; i < 2; ++i) memory[bc_token(k) * PITCH_BC + (bc_column() + i * MATRIX_N) / 8] = inside_bc(next_C[k], i);
+#else
+        const uvec4 first = inside_bc(next_C[k], 0), second = inside_bc(next_C[k], 1);
         const uvec4 even = (first & 0xffffu) | second << 16, odd = first >> 16 | (second & 0xffff0000u);
         const uint at = bc_token(k) * PITCH_BC + bc_unit() / (MATRIX_N / 8) * (2 * MATRIX_N / 8) + bc_unit() % (MATRIX_N / 8) * 2;
         memory[at] = uvec4(even.x, odd.x, even.y, odd.y);
         memory[at + 1] = uvec4(even.z, odd.z, even.w, odd.w);
+#endif
     }
 }
 
@@ -175,74 +158,45 @@ void stage_m(uint c) {
     [[unroll]] for (uint k = 0; k < M_PIECES; ++k) {
         const uint t = m_row(k), s = m_column();
         if (t >= Q) continue;
-        const float sum = sum_of[c % 2][t / 4][t % 4];
+        const float sum = steps_of[c % 2][FUSED_SUMS + t / 4][t % 4];
         float v[8];
         [[unroll]] for (uint half_piece = 0; half_piece < 2; ++half_piece) {
             const uint at = s / 4 + half_piece;
-            const vec4 kept = exp2(min(sum - sum_of[c % 2][at], 0.0)) * (step_of[c % 2][at] * scale_of_cb());
+            const vec4 kept = exp2(min(sum - steps_of[c % 2][FUSED_SUMS + at], 0.0)) * (steps_of[c % 2][FUSED_STEPS + at] * scale_of_cb());
             const vec4 value = kept * uintBitsToFloat(next_CB[k][half_piece]);
             // Above the diagonal CB may be anything: not multiplied with 0 but left out.
             [[unroll]] for (uint i = 0; i < 4; ++i) v[4 * half_piece + i] = s + 4 * half_piece + i <= t ? value[i] : 0.0;
         }
-        memory[AT_M + t * PITCH_M + s / 8] = pack_piece(v, true);
-        memory[AT_M + t * PITCH_M + (Q + s) / 8] = pack_rest(v);
+        memory[AT_M + t * PITCH_X + s / 8] = pack_piece(v);
     }
 }
 
 // ---- all of a chunk -------------------------------------------------------------------------------
 
-void start_loads() {
-    const uint g = head() / HEADS_PER_GROUP;
-    x_start(batch_row() * x_s0 + x_token(0) * x_s1 + head() * x_s2 + first_row() + x_row());
-    B_start(batch_row() * B_s0 + bc_token(0) * B_s1 + g * B_s2 + bc_column());
-    C_start(batch_row() * C_s0 + bc_token(0) * C_s1 + g * C_s2 + bc_column());
-}
-
-// Tokens past the last (if not all are there) read as 0, as do columns and rows past the tensors' own.
-void load_pieces(bool all, uint valid) {
-    [[unroll]] for (uint k = 0; k < BC_PIECES; ++k)
-        [[unroll]] for (uint i = 0; i < 2; ++i) {
-            next_C[k][i] = uvec4(0);
-            if (has_bc(k) && is_inside_bc(i) && (all || bc_token(k) < valid)) next_C[k][i] = C_piece(k * BC_STEP * C_s1 + i * MATRIX_N);
-        }
-    [[unroll]] for (uint k = 0; k < X_PIECES; ++k) {
-        next_x[k] = uvec4(0);
-        if (is_inside_x(k) && (all || x_token(k) < valid)) next_x[k] = x_piece(k * X_STEP * x_s1);
-    }
-}
-
-void load_pieces_of_B(bool all, uint valid) {
-    [[unroll]] for (uint k = 0; k < BC_PIECES; ++k)
-        [[unroll]] for (uint i = 0; i < 2; ++i) {
-            next_B[k][i] = uvec4(0);
-            if (has_bc(k) && is_inside_bc(i) && (all || bc_token(k) < valid)) next_B[k][i] = B_piece(k * BC_STEP * B_s1 + i * MATRIX_N);
-        }
-}
-
-// Chunks in turn; B apart, whose registers are free later.
-void load_B(uint c) {
-    const uint left = push.header[HEADER_TOKENS] - c * Q;
-    if (left >= Q)
-        load_pieces_of_B(true, Q);
-    else
-        load_pieces_of_B(false, left);
-    B_advance(Q * B_s1);
-}
+// Of chunk c. Without a condition, which would make the compiler wait for what was read: in place of a token past the last, the last
+// one; in place of columns and rows past the tensors' own, others.
 void load_chunk(uint c) {
-    const uint left = push.header[HEADER_TOKENS] - c * Q;
-    if (left >= Q)
-        load_pieces(true, Q);
-    else
-        load_pieces(false, left);
-    load_cb(c);
-    load_largest(c);
-    x_advance(Q * x_s1);
-    C_advance(Q * C_s1);
+    const uint last = push.header[HEADER_TOKENS] - 1, g = head() / HEADS_PER_GROUP;
+    const uint column = bc_column(), row = min(first_row() + x_row(), HEADDIM - 8);
+    [[unroll]] for (uint k = 0; k < BC_PIECES; ++k) {
+        const uint token = min(c * Q + bc_token(k), last);
+        [[unroll]] for (uint i = 0; i < 2; ++i) {
+            const uint n = min(column + i * MATRIX_N, DSTATE - 8);
+            next_C[k][i] = QUAD16(C, batch_row() * C_s0 + token * C_s1 + g * C_s2 + n);
+            next_B[k][i] = QUAD16(B, batch_row() * B_s0 + token * B_s1 + g * B_s2 + n);
+        }
+    }
+    [[unroll]] for (uint k = 0; k < X_PIECES; ++k)
+        next_x[k] = QUAD16(x, batch_row() * x_s0 + min(c * Q + x_token(k), last) * x_s1 + head() * x_s2 + row);
+    load_cb(min(c, chunk_count() - 1));
+    load_largest(min(c, chunk_count() - 1));
 }
 
 void stage(uint c) {
     stage_x(c);
     stage_C();
+    stage_B(c);
     stage_m(c);
-    for (uint t = thread_index(); t < Q; t += THREADS) factor_of[t] = exp2(min(sum_of[c % 2][t / 4][t % 4], 0.0)) * scale_of_state_in_y();
+    for (uint t = thread_index(); t < Q; t += THREADS)
+        factor_of[t] = exp2(min(steps_of[c % 2][FUSED_SUMS + t / 4][t % 4], 0.0)) * scale_of_state_in_y();
 }

@@ -16,24 +16,33 @@
 #define FUSED_LARGEST_B 1
 #define FUSED_LARGEST 2
 
+// And of each head in it, in vectors of four: the sums of dt' A times log2 e, the steps dt', and one with the largest step and the sum
+// of the weights.
+#define FUSED_SUMS 0
+#define FUSED_STEPS (FUSED_CHUNK / 4)
+#define FUSED_OF_STEPS (FUSED_CHUNK / 2)
+#define FUSED_STEP_VECTORS (FUSED_CHUNK / 2 + 1)
+
 // Arguments.
 #define FUSED_CB_B 0
 #define FUSED_CB_C 1
 #define FUSED_CB_CB 2
 #define FUSED_CB_LARGEST 3
+#define FUSED_CB_DT 4
+#define FUSED_CB_A 5
+#define FUSED_CB_DT_BIAS 6
+#define FUSED_CB_STEPS 7
 
 #define FUSED_X 0
-#define FUSED_DT 1
-#define FUSED_A 2
-#define FUSED_B 3
-#define FUSED_C 4
-#define FUSED_CB_IN 5
-#define FUSED_LARGEST_IN 6
-#define FUSED_D 7
-#define FUSED_Z 8
-#define FUSED_DT_BIAS 9
-#define FUSED_INITIAL 10
-#define FUSED_Y 11
-#define FUSED_FINAL 12
+#define FUSED_B 1
+#define FUSED_C 2
+#define FUSED_CB_IN 3
+#define FUSED_LARGEST_IN 4
+#define FUSED_STEPS_IN 5
+#define FUSED_D 6
+#define FUSED_Z 7
+#define FUSED_INITIAL 8
+#define FUSED_Y 9
+#define FUSED_FINAL 10
 
 #endif

@@ -11,6 +11,9 @@ inline constexpr uint32_t kNeverCore = ~0u;
 // Headers older than 1.4.311 lack it.
 inline constexpr const char* kBfloat16Extension = "VK_KHR_shader_bfloat16";
 
+// Headers older than 1.3.300 lack it.
+inline constexpr const char* kMatrix2Extension = "VK_NV_cooperative_matrix2";
+
 struct FeatureMember {
     bool Features::*member;
     const char* name;
@@ -27,6 +30,7 @@ inline constexpr FeatureMember kFeatureMembers[] = {
     {&Features::vulkan_memory_model, "vulkan_memory_model", VK_API_VERSION_1_2, VK_KHR_VULKAN_MEMORY_MODEL_EXTENSION_NAME},
     {&Features::cooperative_matrix, "cooperative_matrix", kNeverCore, VK_KHR_COOPERATIVE_MATRIX_EXTENSION_NAME},
     {&Features::bfloat16_cooperative_matrix, "bfloat16_cooperative_matrix", kNeverCore, kBfloat16Extension},
+    {&Features::cooperative_matrix_conversions, "cooperative_matrix_conversions", kNeverCore, kMatrix2Extension},
     {&Features::pipeline_executable_info, "pipeline_executable_info", kNeverCore, VK_KHR_PIPELINE_EXECUTABLE_PROPERTIES_EXTENSION_NAME},
 };
 static_assert(std::size(kFeatureMembers) * sizeof(bool) == sizeof(Features), "every feature is listed");

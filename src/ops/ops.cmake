@@ -3,6 +3,7 @@
 #   scalar                     every device
 #   subgroup                   GL_KHR_shader_subgroup_arithmetic and _shuffle
 #   coopmat_f16, coopmat_bf16  GL_KHR_cooperative_matrix with operands of that type, accumulating in f32
+#   coopmat2_f16, coopmat2_bf16  also GL_NV_cooperative_matrix2's conversions of sums to operands
 scandium_op(tensor_copy       FLAVOURS scalar)
 scandium_op(ssd_sequence_starts FLAVOURS scalar)
 scandium_op(ssd_chunk_table   FLAVOURS scalar)
@@ -13,7 +14,7 @@ scandium_op(ssd_state_passing FLAVOURS scalar)
 scandium_op(ssd_chunk_scan    FLAVOURS scalar coopmat_f16 coopmat_bf16)
 scandium_op(ssd_recurrent     FLAVOURS scalar subgroup)
 scandium_op(ssd_fused_cb      FLAVOURS coopmat_f16 coopmat_bf16)
-scandium_op(ssd_fused_scan    FLAVOURS coopmat_f16 coopmat_bf16)
+scandium_op(ssd_fused_scan    FLAVOURS coopmat_f16 coopmat_bf16 coopmat2_f16 coopmat2_bf16)
 scandium_op(rms_norm_gated    FLAVOURS scalar subgroup)
 scandium_op(elementwise       FLAVOURS scalar)
 scandium_op(embedding         FLAVOURS scalar)

@@ -14,12 +14,12 @@ enum class Packing : uint32_t { none, seq_idx, cu_seqlens };  // in the order of
 struct SsdProblem {
     uint64_t batch = 1, seqlen = 1;
     uint32_t nheads = 1, headdim = 1, ngroups = 1, dstate = 1;
-    DType x = DType::f32, B = DType::f32, C = DType::f32;
+    DType x = DType::f32, B = DType::f32, C = DType::f32, y = DType::f32;
     Packing packing = Packing::none;
     uint64_t sequences = 0;   // in a row, at most; 0: unknown
     uint32_t chunk_size = 0;  // 0: free
     bool has_states = false;  // the states at chunk boundaries are asked for
-    bool has_initial = false;
+    bool has_initial = false, has_z = false;
     bool in_pieces = false;  // x, B and C can be read 16 bytes at a time
     SsdAlgorithm algorithm = SsdAlgorithm::automatic;
     Variant variant = Variant::automatic;

@@ -20,12 +20,10 @@ uint32_t columns_of(const FusedChoice& c, const SsdProblem& problem) { return ro
 // The bytes that ssd_fused_scan.comp declares; the names are its own.
 uint32_t scan_shared_memory(const FusedChoice& c, const SsdProblem& problem) {
     constexpr uint32_t q = FUSED_CHUNK;
-    const uint32_t pitch_bc = odd_from(columns_of(c, problem) / 8);
-    const uint32_t segment = 2 * c.shape.m / 8, pitch_x = odd_from(c.rows / c.shape.m * segment);
-    const uint32_t pitch_m = odd_from(q / 4);
-    const uint32_t pieces = q * (pitch_bc + pitch_x + pitch_m);
-    // Of a token: sum_of, step_of and weight_of twice, factor_of; total_weight, largest_step and largest_x twice, largest_state.
-    return 16 * pieces + 4 * (7 * q + 7);
+    const uint32_t pitch_bc = odd_from(columns_of(c, problem) / 4);
+    const uint32_t segment = (c.packed_y ? 1 : 2) * c.shape.m / 8, pitch_x = odd_from(c.rows / c.shape.m * segment + q / 8);
+    const uint32_t pieces = q * (pitch_bc + pitch_x);
+    return 16 * pieces + 16 * 2 * FUSED_STEP_VECTORS + 4 * q + 4 * 3;  // steps_of, factor_of; largest_x twice, largest_state
 }
 
 uint32_t cb_shared_memory(const FusedChoice& c, const SsdProblem& problem) {
@@ -57,7 +55,7 @@ bool complete(const Caps& caps, const SsdProblem& problem, FusedChoice* c) {
     if (c->shared_memory > caps.shared_memory || c->shared_memory > kSharedBytes) return false;
     // A packed pair of the state's tiles has to fit a subgroup's own part of shared memory.
     const uint32_t segment_words = 2 * c->shape.m / 2;
-    if (c->row_tiles * segment_words < c->shape.n || FUSED_CHUNK / c->shape.m < 1) return false;
+    if (!c->converts && (c->row_tiles * segment_words < c->shape.n || FUSED_CHUNK / c->shape.m < 1)) return false;
     // Rows of pieces are dealt to lanes in powers of two.
     const uint32_t x_lanes = power_of_two_from(c->rows / 8), bc_lanes = power_of_two_from(columns_of(*c, problem) / 16);
     return c->local_size % x_lanes == 0 && c->local_size % bc_lanes == 0 && c->local_size % (FUSED_CHUNK / 8) == 0;
@@ -79,7 +77,12 @@ const char* try_fused(const Caps& caps, const SsdProblem& problem, const Product
     if (!caps.subgroup_arithmetic || !caps.subgroup_shuffle) return "no subgroup arithmetic or shuffle";
     if (!find_kernel_code(Kernel::ssd_fused_scan, product.flavour, Backend::address16)) return "this build has no kernel";
     if (!find_shape(caps, problem.x, &c->shape)) return "no matrix shape tiles a chunk";
-    c->flavour = product.flavour;
+    c->cb_flavour = c->flavour = product.flavour;
+    const Flavour converting = problem.x == DType::f16 ? Flavour::coopmat2_f16 : Flavour::coopmat2_bf16;
+    c->converts = caps.features.cooperative_matrix_conversions && c->shape.n == c->shape.k &&
+                  find_kernel_code(Kernel::ssd_fused_scan, converting, Backend::address16);
+    if (c->converts) c->flavour = converting;
+    c->packed_y = c->converts && !problem.has_z && problem.y == problem.x;
     c->required_subgroup_size = product.subgroup_size;
     c->subgroup_size = product.local_size / 4;
     c->cb_local_size = 4 * c->subgroup_size;
@@ -98,8 +101,8 @@ FusedChoice choose_fused(const Caps& caps, const SsdProblem& problem, const Prod
     FusedChoice c;
     c.why_not = try_fused(caps, problem, product, &c);
     if (!c.why_not)
-        say(c.reason, "%ux%ux%u %s matrices, %u rows in a workgroup, %u in a subgroup", c.shape.m, c.shape.n, c.shape.k,
-            to_string(problem.x), c.rows, c.row_tiles * c.shape.m);
+        say(c.reason, "%ux%ux%u %s matrices, %u rows in a workgroup, %u in a subgroup%s", c.shape.m, c.shape.n, c.shape.k,
+            to_string(problem.x), c.rows, c.row_tiles * c.shape.m, c.converts ? ", sums converted to operands" : "");
     return c;
 }
 

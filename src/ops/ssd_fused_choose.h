@@ -12,13 +12,15 @@ struct ProductChoice;
 struct FusedChoice {
     const char* why_not = nullptr;  // the form cannot run; the rest then means nothing
     char reason[120] = {};
-    Flavour flavour = Flavour::coopmat_f16;
+    Flavour flavour = Flavour::coopmat_f16, cb_flavour = Flavour::coopmat_f16;
     CooperativeMatrixShape shape;
     uint32_t subgroup_size = 0, required_subgroup_size = 0;
     uint32_t rows = 0, row_tiles = 1;
-    // What is multiplied a second time with what rounding took from it: the state; C B^T with decay and step is always.
+    // Whether the state is multiplied a second time, with what rounding took from it.
     bool split_state = false;
     bool unroll = true;
+    bool converts = false;                             // sums to operands (coopmat2 flavours), rather than through shared memory
+    bool packed_y = false;                             // y lies in shared memory in the operands' type
     uint32_t local_size = 0, shared_memory = 0;        // of the scan
     uint32_t cb_local_size = 0, cb_shared_memory = 0;  // of the pre-pass
 };

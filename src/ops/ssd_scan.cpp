@@ -16,7 +16,7 @@ namespace {
 
 using llu = unsigned long long;
 
-enum Transient : uint32_t { kStarts, kTable, kDtOut, kCumsum, kCB, kStates, kLargest, kCarry, kTransientCount };
+enum Transient : uint32_t { kStarts, kTable, kDtOut, kCumsum, kCB, kStates, kLargest, kSteps, kCarry, kTransientCount };
 
 // The part of the problem that one run of the stages covers.
 struct Extent {
@@ -137,6 +137,7 @@ private:
         if (chunked_ || fused_) out[kCB] = {"CB", DType::f32, 5, {extent.batch, chunks, groups, q, q}, {}};
         if (fused_ && problem_.x == DType::f16)
             out[kLargest] = {"largest", DType::f32, 4, {extent.batch, chunks, groups, FUSED_LARGEST}, {}};
+        if (fused_) out[kSteps] = {"steps", DType::f32, 4, {extent.batch, chunks, extent.heads, 4 * FUSED_STEP_VECTORS}, {}};
         if (extent.tokens < problem_.seqlen) out[kCarry] = {"carry", DType::f32, 4, {extent.batch, extent.heads, p, n}, {}};
     }
 
@@ -236,14 +237,16 @@ private:
         s->CB = transient_[kCB];
         s->states = transient_[kStates];
         s->largest = transient_[kLargest];
-        for (View* view : {&s->starts, &s->table, &s->dt_out, &s->dA_cumsum, &s->CB, &s->states, &s->largest}) cut(view, 0, 0, s->batch);
+        s->steps = transient_[kSteps];
+        for (View* view : {&s->starts, &s->table, &s->dt_out, &s->dA_cumsum, &s->CB, &s->states, &s->largest, &s->steps})
+            cut(view, 0, 0, s->batch);
         for (View* view : {&s->dt_out, &s->dA_cumsum}) {
             cut(view, 1, 0, s->heads);
             cut(view, 2, 0, s->chunks);
         }
-        for (View* view : {&s->CB, &s->states, &s->largest}) cut(view, 1, 0, s->chunks);
+        for (View* view : {&s->CB, &s->states, &s->largest, &s->steps}) cut(view, 1, 0, s->chunks);
         for (View* view : {&s->CB, &s->largest}) cut(view, 2, 0, s->groups);
-        cut(&s->states, 2, 0, s->heads);
+        for (View* view : {&s->states, &s->steps}) cut(view, 2, 0, s->heads);
         if (transient_[kCarry].tensor == kNoTensor) return;
         View carry = transient_[kCarry].slice(0, 0, s->batch).slice(1, 0, s->heads);
         if (s->first_token != 0) s->initial_states = carry;

@@ -93,6 +93,8 @@ Result check_ssd_scan(const Graph& graph, const SsdScan& op, SsdProblem* out) {
     out->algorithm = op.algorithm;
     out->variant = op.variant;
     out->has_initial = op.initial_states != kNoTensor;
+    out->has_z = op.z != kNoTensor;
+    out->y = graph.tensors[op.y].dtype;
     out->has_states = op.states != kNoTensor;
     out->in_pieces = true;
     for (TensorId id : {op.x, op.B, op.C}) out->in_pieces = out->in_pieces && vector_width(graph.tensors[id], graph.view(id)) == 8;

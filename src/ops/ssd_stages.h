@@ -20,7 +20,7 @@ struct SsdSlice {
     float dt_min = 0, dt_max = 0;
 
     View x, dt, A, B, C, D, z, dt_bias, initial_states, seq, y, final_states, states_out;  // seq: seq_idx or cu_seqlens
-    View starts, table, dt_out, dA_cumsum, CB, states, largest;                            // transient
+    View starts, table, dt_out, dA_cumsum, CB, states, largest, steps;                     // transient
 };
 
 Dispatch ssd_sequence_starts(const SsdSlice& slice);

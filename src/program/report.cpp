@@ -62,6 +62,7 @@ std::string feature_text(const Caps& caps) {
         {caps.features.buffer_device_address, "buffer addresses"},
         {caps.features.cooperative_matrix, "cooperative matrices"},
         {caps.features.bfloat16_cooperative_matrix, "bf16 cooperative matrices"},
+        {caps.features.cooperative_matrix_conversions, "conversions of them"},
     };
     for (const auto& feature : features)
         if (feature.has) text += std::string(", ") + feature.name;

@@ -25,6 +25,7 @@ void write_features(Json& json, const Features& features) {
     json.flag("vulkanMemoryModel", features.vulkan_memory_model);
     json.flag("cooperativeMatrix", features.cooperative_matrix);
     json.flag("shaderBFloat16CooperativeMatrix", features.bfloat16_cooperative_matrix);
+    json.flag("cooperativeMatrixConversions", features.cooperative_matrix_conversions);
     json.flag("pipelineExecutableInfo", features.pipeline_executable_info);
 }
 

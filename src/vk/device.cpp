@@ -37,7 +37,7 @@ Result apply_enabled(const Features& enabled, const Features& offered, DeviceVk*
     // The kernels with cooperative matrices are in the Vulkan memory model and have 16-bit storage.
     if (!caps.features.vulkan_memory_model || !caps.features.storage_buffer_16bit) caps.features.cooperative_matrix = false;
     if (!caps.features.cooperative_matrix) {
-        caps.features.bfloat16_cooperative_matrix = false;
+        caps.features.bfloat16_cooperative_matrix = caps.features.cooperative_matrix_conversions = false;
         caps.cooperative_matrix_count = 0;
     }
     if (!caps.features.subgroup_size_control) caps.can_require_subgroup_size = false;

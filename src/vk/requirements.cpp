@@ -10,6 +10,8 @@ namespace {
 
 // Of VK_KHR_shader_bfloat16.
 constexpr VkStructureType kStructureTypeBfloat16Features = VkStructureType(1000141000);
+// Of VK_NV_cooperative_matrix2.
+constexpr VkStructureType kStructureTypeMatrix2Features = VkStructureType(1000593000);
 constexpr VkComponentTypeKHR kComponentTypeBfloat16 = VkComponentTypeKHR(1000141000);
 // In vulkan_beta.h, which needs a macro that is the host's to define.
 constexpr const char* kPortabilitySubsetExtension = "VK_KHR_portability_subset";
@@ -86,6 +88,7 @@ void query_features(const InstanceApi& api, VkPhysicalDevice physical_device, co
     if (offer.lists(VK_KHR_PIPELINE_EXECUTABLE_PROPERTIES_EXTENSION_NAME))
         chain.add(&out->executable, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PIPELINE_EXECUTABLE_PROPERTIES_FEATURES_KHR);
     if (offer.lists(kBfloat16Extension)) chain.add(&out->bfloat16, kStructureTypeBfloat16Features);
+    if (offer.lists(kMatrix2Extension)) chain.add(&out->matrix2, kStructureTypeMatrix2Features);
     api.GetPhysicalDeviceFeatures2(physical_device, &out->features2);
 }
 
@@ -100,6 +103,7 @@ Features offered_features(const FeatureChain& found) {
     features.vulkan_memory_model = found.memory_model.vulkanMemoryModel;
     features.cooperative_matrix = found.cooperative_matrix.cooperativeMatrix;
     features.bfloat16_cooperative_matrix = found.bfloat16.cooperative_matrix;
+    features.cooperative_matrix_conversions = found.matrix2.conversions;
     features.pipeline_executable_info = found.executable.pipelineExecutableInfo;
     return features;
 }
@@ -113,6 +117,7 @@ Features usable_features(const FeatureChain& found) {
     // that is a specialization constant needs maintenance4.
     if (!features.vulkan_memory_model || !found.maintenance4.maintenance4) features.cooperative_matrix = false;
     if (!features.cooperative_matrix || !found.bfloat16.type) features.bfloat16_cooperative_matrix = false;
+    if (!features.cooperative_matrix) features.cooperative_matrix_conversions = false;
     return features;
 }
 
@@ -276,6 +281,7 @@ void* fill_feature_chain(const Features& features, FeatureChain* out, void* next
     out->executable.pipelineExecutableInfo = features.pipeline_executable_info;
     out->bfloat16.type = features.bfloat16_cooperative_matrix;
     out->bfloat16.cooperative_matrix = features.bfloat16_cooperative_matrix;
+    out->matrix2.conversions = features.cooperative_matrix_conversions;
 
     Chain chain(&out->features2.pNext);
     if (features.storage_buffer_16bit) chain.add(&out->storage16, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_16BIT_STORAGE_FEATURES);
@@ -291,6 +297,7 @@ void* fill_feature_chain(const Features& features, FeatureChain* out, void* next
     if (features.pipeline_executable_info)
         chain.add(&out->executable, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PIPELINE_EXECUTABLE_PROPERTIES_FEATURES_KHR);
     if (features.bfloat16_cooperative_matrix) chain.add(&out->bfloat16, kStructureTypeBfloat16Features);
+    if (features.cooperative_matrix_conversions) chain.add(&out->matrix2, kStructureTypeMatrix2Features);
     chain.end(next);
     return &out->features2;
 }

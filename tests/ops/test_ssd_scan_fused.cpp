@@ -134,7 +134,7 @@ void check_spoilt(const SsdRun& clean, const SsdRun& spoilt, const Spoiler& s, b
         } else if (token < s.from || (s.one_token && token != kToken) || (s.one_element && p != kElement)) {
             beside.push_back(spoilt.y[i]);
             wanted.push_back(clean.y[i]);
-        } else if (token == kToken) {
+        } else if (token == kToken || (must_be_nan && token > kToken)) {  // the state carries a NaN on
             lost += must_be_nan ? !std::isnan(spoilt.y[i]) : std::isfinite(spoilt.y[i]);
         }
     }

@@ -25,18 +25,43 @@ SsdProblem layer(uint64_t batch = 1, uint32_t nheads = 80) {
     problem.nheads = nheads;
     problem.headdim = 64;
     problem.dstate = 128;
-    problem.x = problem.B = problem.C = DType::f16;
+    problem.x = problem.B = problem.C = problem.y = DType::f16;
     problem.in_pieces = true;
     return problem;
 }
 
-TEST_CASE("choose: matrix units take the fused form, in which two workgroups fit 48 KiB") {
+TEST_CASE("choose: matrix units take the fused form") {
     const SsdAnswer one = choose_ssd(matrix_caps(16, 16, 16), layer());
     CHECK(one.choice.algorithm == SsdAlgorithm::fused);
     CHECK_THAT(one.choice.reason, ContainsSubstring("fused"));
     CHECK(one.choice.chunk_size == 32);
     CHECK(one.choice.fused.local_size == 128);
-    CHECK(2 * one.choice.fused.shared_memory <= 49152);  // two fit
+    CHECK(one.choice.fused.flavour == Flavour::coopmat_f16);
+}
+
+TEST_CASE("choose: the fused form converts sums to operands where the device can, and two workgroups then fit 48 KiB") {
+    Caps caps = matrix_caps(16, 16, 16);
+    caps.features.cooperative_matrix_conversions = true;
+    SsdProblem problem = layer();
+    const FusedChoice plain = choose_ssd(caps, problem).choice.fused;
+    if (!find_kernel_code(Kernel::ssd_fused_scan, Flavour::coopmat2_f16, Backend::address16)) {
+        CHECK(plain.flavour == Flavour::coopmat_f16);
+        SKIP("the compiler of shaders lacks GL_NV_cooperative_matrix2");
+    }
+    CHECK(plain.flavour == Flavour::coopmat2_f16);
+    CHECK(plain.cb_flavour == Flavour::coopmat_f16);
+    CHECK(plain.packed_y);
+    CHECK(2 * plain.shared_memory <= 49152);
+    // A sum has the shape of an operand only if N is K.
+    Caps narrow = matrix_caps(16, 8, 16);
+    narrow.features.cooperative_matrix_conversions = true;
+    CHECK(choose_ssd(narrow, problem).choice.fused.flavour == Flavour::coopmat_f16);
+    // z multiplies y in f32.
+    problem.has_z = true;
+    CHECK_FALSE(choose_ssd(caps, problem).choice.fused.packed_y);
+    problem.has_z = false;
+    problem.y = DType::f32;
+    CHECK_FALSE(choose_ssd(caps, problem).choice.fused.packed_y);
 }
 
 TEST_CASE("choose: the fused form's tiles stay within the device, for every shape and size") {
