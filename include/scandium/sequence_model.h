@@ -11,8 +11,9 @@
 //
 // There are two ways through a model, with the same results but for rounding: a stream keeps the states of many agents and takes
 // each a step on, at a cost that does not grow with time; a window computes outputs from the last features alone.
-// As with language models (model.h), memory and commands are the host's. A model, its streams and windows serve one thread at a
-// time; passes may be recorded from several.
+// As with language models (model.h), memory and commands are the host's; for programs without an engine model_run.h has a
+// ModelHost, and context.h records a pass with what goes in and out of it (create_recording). A model, its streams and windows
+// serve one thread at a time; passes may be recorded from several.
 #pragma once
 
 #include "scandium/model.h"

@@ -1,4 +1,5 @@
 // Streams: the states of many agents, and the pass that takes them a step on.
+#include <algorithm>
 #include <numeric>
 
 #include "files/text.h"
@@ -101,8 +102,12 @@ HostBuffer stream_buffer(const SequenceStream* stream, StreamBuffer which) noexc
 Result reset_agents(SequenceStream* stream, Span<uint32_t> agents) noexcept {
     return change(stream, [&] {
         if (agents.size && !agents.data) throw FileError("reset_agents: agents is null");
-        for (size_t i = 0; i < agents.size; ++i) check_agent(*stream, "reset_agents", agents.data[i]);
-        stream->states->copy(stream->options.agents, agents);
+        std::vector<uint32_t> each(agents.data, agents.data + agents.size);
+        for (uint32_t agent : each) check_agent(*stream, "reset_agents", agent);
+        // Copies in one submission may not meet.
+        std::sort(each.begin(), each.end());
+        each.erase(std::unique(each.begin(), each.end()), each.end());
+        stream->states->copy(stream->options.agents, {each.data(), each.size()});
     });
 }
 

@@ -34,7 +34,7 @@ public:
     const LayerState& layer(uint32_t index) const { return layers_[index]; }
 
     void copy(uint32_t from, uint32_t to) const;
-    // The same state, once for each of `to`, in one go.
+    // To each of these, which differ, in one go.
     void copy(uint32_t from, Span<uint32_t> to) const;
     void reset(uint32_t slot) const;
 

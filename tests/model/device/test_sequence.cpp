@@ -204,7 +204,7 @@ TEST_CASE("stream: agents that are reset begin anew, and the others keep their b
     SECTION("within a step") { check(stream.step(features, {0, kAgents, 2, 3, kAgents, 5}, {0, 1, 2, 3, 4, 5})); }
     SECTION("from the host") {
         const std::vector<std::vector<char>> before = all_states(stream, kAgents);
-        const uint32_t agents[] = {4, 1};
+        const uint32_t agents[] = {4, 1, 4};
         REQUIRE(reset_agents(stream.get(), agents) == Result::ok);
         for (uint32_t i = 0; i < kAgents; ++i) CHECK(stream.save(i) == (i == 1 || i == 4 ? before_any : before)[i]);
         check(stream.step(features));
