@@ -107,6 +107,7 @@ struct RecordingDesc {
     Span<RecordingStep> steps;   // one after the other
     Span<HostTransfer> outputs;  // copied to recording_output() after them
     uint64_t seqlen = 0;         // as in RecordOptions, of every step
+    bool timed = false;          // also write timestamps, for recording_us()
 };
 
 // Plans, bindings and buffers have to outlive it.
@@ -117,6 +118,11 @@ SCANDIUM_API void destroy_recording(Context* context, Recording* recording) noex
 // Memory of the host's, of the transfer's size, that the next run() reads; what the last run() gave.
 SCANDIUM_API void* recording_input(const Recording* recording, size_t index) noexcept;
 SCANDIUM_API const void* recording_output(const Recording* recording, size_t index) noexcept;
+
+// Microseconds that the device took for the last run() of a recording that is timed, transfers included, from GPU timestamps;
+// negative where the device has none, and before the first run.
+//   Errors: invalid_argument (null argument, a recording that is not timed), device_lost, internal_error.
+[[nodiscard]] SCANDIUM_API Result recording_us(Context* context, const Recording* recording, double* us) noexcept;
 
 // Submits and waits. Allocates nothing.
 //   Errors: invalid_argument (null argument), out_of_host_memory, out_of_device_memory, device_lost, internal_error.

@@ -55,6 +55,12 @@ Result submit_and_wait(Context* context, VkCommandBuffer commands);
 // What comes after sees what kernels and copies before wrote.
 void order_writes(Context* context, VkCommandBuffer commands);
 
+// Timestamps: whether the device has them, a pool of them, and what lies between two.
+bool has_timestamps(const Context* context);
+Result make_timestamps(Context* context, uint32_t count, VkQueryPool* pool);
+Result read_timestamps(Context* context, VkQueryPool pool, uint32_t first, uint32_t count, uint64_t* ticks);
+double microseconds(const Context* context, uint64_t before, uint64_t after);
+
 // A buffer of VMA's; told and returned what failed.
 Result allocate(Context* context, const VkBufferCreateInfo& info, const VmaAllocationCreateInfo& memory, Buffer* buffer);
 VkBufferCreateInfo buffer_info(VkDeviceSize size, VkBufferUsageFlags usage);

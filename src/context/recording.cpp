@@ -11,6 +11,9 @@ struct Recording {
     char* mapped = nullptr;
     VkCommandBuffer commands = VK_NULL_HANDLE;
     Array<VkDeviceSize> inputs, outputs;  // where each lies in `staging`
+    bool timed = false;
+    VkQueryPool timestamps = VK_NULL_HANDLE;  // before and after all; null where the device has none
+    mutable bool ran = false;
 };
 
 namespace {
@@ -59,6 +62,10 @@ Result make_staging(Context* context, VkDeviceSize size, Recording* recording) {
     return Result::ok;
 }
 
+void write_timestamp(Context* context, const Recording* recording, VkPipelineStageFlagBits stage, uint32_t query) {
+    if (recording->timestamps) context->api.vkCmdWriteTimestamp(recording->commands, stage, recording->timestamps, query);
+}
+
 Result record_all(Context* context, const RecordingDesc& desc, Recording* recording) {
     const VolkDeviceTable& api = context->api;
     VkCommandBufferAllocateInfo info{};
@@ -69,6 +76,8 @@ Result record_all(Context* context, const RecordingDesc& desc, Recording* record
     const VkResult vk = api.vkAllocateCommandBuffers(context->handle, &info, &recording->commands);
     if (vk != VK_SUCCESS) return context->diagnostics().fail_vk(vk, "vkAllocateCommandBuffers");
     if (Result result = begin(context, recording->commands, 0); result != Result::ok) return result;
+    if (recording->timestamps) api.vkCmdResetQueryPool(recording->commands, recording->timestamps, 0, 2);
+    write_timestamp(context, recording, VK_PIPELINE_STAGE_TOP_OF_PIPE_BIT, 0);
     for (size_t i = 0; i < desc.inputs.size; ++i) {
         const HostTransfer& to = desc.inputs.data[i];
         const VkBufferCopy region = {recording->inputs[i], to.offset, to.size};
@@ -86,6 +95,7 @@ Result record_all(Context* context, const RecordingDesc& desc, Recording* record
         const VkBufferCopy region = {from.offset, recording->outputs[i], from.size};
         api.vkCmdCopyBuffer(recording->commands, from.buffer->handle, recording->staging.handle, 1, &region);
     }
+    write_timestamp(context, recording, VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT, 1);
     return end(context, recording->commands);
 }
 
@@ -97,6 +107,9 @@ Result fill(Context* context, const RecordingDesc& desc, Recording* recording) {
     if (!place(desc.inputs, &recording->inputs, &size) || !place(desc.outputs, &recording->outputs, &size))
         return context->diagnostics().fail(Result::out_of_host_memory, "create_recording: out of host memory");
     if (Result result = make_staging(context, size ? size : kAlignment, recording); result != Result::ok) return result;
+    recording->timed = desc.timed;
+    if (desc.timed && has_timestamps(context))
+        if (Result result = make_timestamps(context, 2, &recording->timestamps); result != Result::ok) return result;
     return record_all(context, desc, recording);
 }
 
@@ -119,6 +132,7 @@ Result create_recording(Context* context, const RecordingDesc& desc, Recording**
 void destroy_recording(Context* context, Recording* recording) noexcept {
     if (!recording) return;
     if (recording->commands) context->api.vkFreeCommandBuffers(context->handle, context->command_pool, 1, &recording->commands);
+    if (recording->timestamps) context->api.vkDestroyQueryPool(context->handle, recording->timestamps, nullptr);
     if (recording->mapped) vmaUnmapMemory(context->allocator, recording->staging.allocation);
     if (recording->staging.handle) vmaDestroyBuffer(context->allocator, recording->staging.handle, recording->staging.allocation);
     delete recording;
@@ -135,7 +149,22 @@ const void* recording_output(const Recording* recording, size_t index) noexcept 
 Result run(Context* context, const Recording* recording) noexcept {
     if (!context) return Result::invalid_argument;
     if (!recording) return context->diagnostics().fail(Result::invalid_argument, "run: recording is null");
-    return submit_and_wait(context, recording->commands);
+    const Result result = submit_and_wait(context, recording->commands);
+    if (result == Result::ok) recording->ran = true;
+    return result;
+}
+
+Result recording_us(Context* context, const Recording* recording, double* us) noexcept {
+    if (!context) return Result::invalid_argument;
+    const Diagnostics& diagnostics = context->diagnostics();
+    if (!recording || !us) return diagnostics.fail(Result::invalid_argument, "recording_us: %s is null", recording ? "us" : "recording");
+    if (!recording->timed) return diagnostics.fail(Result::invalid_argument, "recording_us: the recording is not timed");
+    *us = -1;
+    if (!recording->timestamps || !recording->ran) return Result::ok;
+    uint64_t ticks[2] = {};
+    if (Result result = read_timestamps(context, recording->timestamps, 0, 2, ticks); result != Result::ok) return result;
+    *us = microseconds(context, ticks[0], ticks[1]);
+    return Result::ok;
 }
 
 }  // namespace scandium

@@ -28,49 +28,30 @@ struct Timer {
     }
     uint32_t before_all() const { return stages + 1; }
     uint32_t after_all() const { return stages + 2; }
+    uint32_t queries() const { return stages + 3; }
 
-    Result create() {
-        VkQueryPoolCreateInfo info{};
-        info.sType = VK_STRUCTURE_TYPE_QUERY_POOL_CREATE_INFO;
-        info.queryType = VK_QUERY_TYPE_TIMESTAMP;
-        info.queryCount = stages + 3;
-        const VkResult vk = context->api.vkCreateQueryPool(context->handle, &info, nullptr, &pool);
-        return vk == VK_SUCCESS ? Result::ok : context->diagnostics().fail_vk(vk, "vkCreateQueryPool");
-    }
     void write(uint32_t query) {
         if (pool) context->api.vkCmdWriteTimestamp(context->commands, VK_PIPELINE_STAGE_BOTTOM_OF_PIPE_BIT, pool, query);
-    }
-    Result read(uint32_t first, uint32_t count, uint64_t* ticks) {
-        const VkResult vk = context->api.vkGetQueryPoolResults(context->handle, pool, first, count, count * sizeof(uint64_t), ticks,
-                                                               sizeof(uint64_t), VK_QUERY_RESULT_64_BIT | VK_QUERY_RESULT_WAIT_BIT);
-        return vk == VK_SUCCESS ? Result::ok : fail_and_note_loss(context, vk, "vkGetQueryPoolResults");
-    }
-    double microseconds(uint64_t before, uint64_t after) const {
-        const uint32_t bits = context->timestamp_bits;
-        const uint64_t mask = bits < 64 ? (uint64_t(1) << bits) - 1 : ~uint64_t(0);
-        return double((after - before) & mask) * double(device_caps(context->device).timestamp_period) / 1000.0;
     }
     Result read_stages(double* us) {
         Array<uint64_t> ticks;
         if (!ticks.resize(stages + 1)) return context->diagnostics().fail(Result::out_of_host_memory, "run: out of host memory");
-        if (Result result = read(0, stages + 1, ticks.data()); result != Result::ok) return result;
-        for (uint32_t i = 0; i < stages; ++i) us[i] = microseconds(ticks[i], ticks[i + 1]);
+        if (Result result = read_timestamps(context, pool, 0, stages + 1, ticks.data()); result != Result::ok) return result;
+        for (uint32_t i = 0; i < stages; ++i) us[i] = microseconds(context, ticks[i], ticks[i + 1]);
         return Result::ok;
     }
     Result read_total(double* us) {
         uint64_t ticks[2] = {};
-        if (Result result = read(before_all(), 2, ticks); result != Result::ok) return result;
-        *us = microseconds(ticks[0], ticks[1]);
+        if (Result result = read_timestamps(context, pool, before_all(), 2, ticks); result != Result::ok) return result;
+        *us = microseconds(context, ticks[0], ticks[1]);
         return Result::ok;
     }
 };
 
-bool has_timestamps(const Context* context) { return context->timestamp_bits != 0 && device_caps(context->device).timestamp_period > 0.0f; }
-
 void record_repeats(Context* context, const Plan* plan, Span<const Bindings*> bindings, const RunOptions& options, Timer* timer) {
     RecordOptions record_options;
     record_options.seqlen = options.seqlen;
-    if (timer->pool) context->api.vkCmdResetQueryPool(context->commands, timer->pool, 0, timer->stages + 3);
+    if (timer->pool) context->api.vkCmdResetQueryPool(context->commands, timer->pool, 0, timer->queries());
     timer->write(timer->before_all());
     for (uint32_t i = 0; i < options.repeat; ++i) {
         if (i != 0) barrier_compute_to_compute(context->api.vkCmdPipelineBarrier, context->commands);
@@ -81,6 +62,29 @@ void record_repeats(Context* context, const Plan* plan, Span<const Bindings*> bi
 }
 
 }  // namespace
+
+bool has_timestamps(const Context* context) { return context->timestamp_bits != 0 && device_caps(context->device).timestamp_period > 0.0f; }
+
+Result make_timestamps(Context* context, uint32_t count, VkQueryPool* pool) {
+    VkQueryPoolCreateInfo info{};
+    info.sType = VK_STRUCTURE_TYPE_QUERY_POOL_CREATE_INFO;
+    info.queryType = VK_QUERY_TYPE_TIMESTAMP;
+    info.queryCount = count;
+    const VkResult vk = context->api.vkCreateQueryPool(context->handle, &info, nullptr, pool);
+    return vk == VK_SUCCESS ? Result::ok : context->diagnostics().fail_vk(vk, "vkCreateQueryPool");
+}
+
+Result read_timestamps(Context* context, VkQueryPool pool, uint32_t first, uint32_t count, uint64_t* ticks) {
+    const VkResult vk = context->api.vkGetQueryPoolResults(context->handle, pool, first, count, count * sizeof(uint64_t), ticks,
+                                                           sizeof(uint64_t), VK_QUERY_RESULT_64_BIT | VK_QUERY_RESULT_WAIT_BIT);
+    return vk == VK_SUCCESS ? Result::ok : fail_and_note_loss(context, vk, "vkGetQueryPoolResults");
+}
+
+double microseconds(const Context* context, uint64_t before, uint64_t after) {
+    const uint32_t bits = context->timestamp_bits;
+    const uint64_t mask = bits < 64 ? (uint64_t(1) << bits) - 1 : ~uint64_t(0);
+    return double((after - before) & mask) * double(device_caps(context->device).timestamp_period) / 1000.0;
+}
 
 Result begin(Context* context, VkCommandBuffer commands, VkCommandBufferUsageFlags usage) {
     if (context->lost) return context->diagnostics().fail(Result::device_lost, "the device was lost before");
@@ -142,7 +146,7 @@ Result run(Context* context, const Plan* plan, Span<const Bindings*> bindings, c
     Timer timer{context, dispatch_count(plan)};
     if (has_timestamps(context)) {
         if (options.stage_us || options.total_us)
-            if (Result result = timer.create(); result != Result::ok) return result;
+            if (Result result = make_timestamps(context, timer.queries(), &timer.pool); result != Result::ok) return result;
     } else {
         for (uint32_t i = 0; options.stage_us && i < timer.stages; ++i) options.stage_us[i] = -1.0;
         if (options.total_us) *options.total_us = -1.0;

@@ -14,14 +14,14 @@ namespace scandium {
 // How far loading has come, in bytes of the file.
 class Progress {
 public:
-    Progress(const ModelDesc& desc, uint64_t total) : desc_(desc), total_(total) {}
+    Progress(ProgressCallback told, uint64_t total) : told_(told), total_(total) {}
     void add(uint64_t bytes) const {
         done_ += bytes;
-        if (desc_.progress && !desc_.progress(desc_.progress_user, done_, total_)) throw FileError("load_model: loading was given up");
+        if (told_.call && !told_.call(told_.user, done_, total_)) throw FileError("loading was given up");
     }
 
 private:
-    const ModelDesc& desc_;
+    const ProgressCallback told_;
     const uint64_t total_;
     mutable uint64_t done_ = 0;
 };
@@ -34,8 +34,8 @@ constexpr DType kScaleType = DType::f16;
 constexpr size_t kMostOffset = 4099;  // random weights are parts of the same noise
 
 bool is_matrix(WeightRole role) {
-    return role == WeightRole::embedding || role == WeightRole::in_proj || role == WeightRole::x_proj || role == WeightRole::dt_proj ||
-           role == WeightRole::out_proj || role == WeightRole::head;
+    return role == WeightRole::embedding || role == WeightRole::input_proj || role == WeightRole::in_proj || role == WeightRole::x_proj ||
+           role == WeightRole::dt_proj || role == WeightRole::out_proj || role == WeightRole::head;
 }
 
 bool is_quantised(const WeightSpec& spec) {
@@ -44,6 +44,14 @@ bool is_quantised(const WeightSpec& spec) {
 }
 
 DType dense_type(WeightType type) { return type == WeightType::f32 ? DType::f32 : type == WeightType::bf16 ? DType::bf16 : DType::f16; }
+
+// As many as the widest norm without weights needs: those of mamba1 are of parts of what x_proj gives.
+uint64_t ones_of(const std::vector<WeightSpec>& specs) {
+    uint64_t ones = 1;
+    for (const WeightSpec& spec : specs)
+        if (spec.role == WeightRole::x_proj) ones = std::max(ones, spec.shape[0]);
+    return ones;
+}
 
 uint64_t piece_of(const WeightSpec& spec) {
     const uint64_t row = spec.rank == 2 ? spec.shape[1] : spec.shape[0];
@@ -87,11 +95,12 @@ OwnedHostBuffer allocate(const ModelHost& host, VkDeviceSize size, VkBufferUsage
     return OwnedHostBuffer(host, buffer);
 }
 
-DeviceWeights::DeviceWeights(const ModelConfig& config, WeightType type, const ModelHost& host, const Caps& caps, VkBufferUsageFlags usage)
+DeviceWeights::DeviceWeights(const std::vector<WeightSpec>& specs, WeightType type, const ModelHost& host, const Caps& caps,
+                             VkBufferUsageFlags usage)
     : host_(host), alignment_(std::max<VkDeviceSize>(caps.storage_offset_alignment, 256)) {
     const bool small = type == WeightType::q8 || type == WeightType::q4;
     const WeightFormat format = type == WeightType::q8 ? WeightFormat::q8 : WeightFormat::q4;
-    for (const WeightSpec& spec : weights_of(config)) {
+    for (const WeightSpec& spec : specs) {
         by_role_[{spec.role, spec.layer}] = weights_.size();
         if (!is_matrix(spec.role))
             add(spec, WeightFormat::dense, DType::f32);
@@ -100,14 +109,15 @@ DeviceWeights::DeviceWeights(const ModelConfig& config, WeightType type, const M
         else
             add(spec, WeightFormat::dense, dense_type(type));
     }
-    const auto head = by_role_.find({config.tied_head ? WeightRole::embedding : WeightRole::head, kNoLayer});
-    head_ = head->second;
-    if (config.tied_head && small && config.d_model % kQuantBlock == 0) {
+    const auto head = by_role_.find({WeightRole::head, kNoLayer});
+    const bool tied = head == by_role_.end();
+    head_ = tied ? by_role_.at({WeightRole::embedding, kNoLayer}) : head->second;
+    if (const WeightSpec table = weights_[head_].spec; tied && small && table.shape[1] % kQuantBlock == 0) {
         head_ = weights_.size();
-        add(weights_[head->second].spec, WeightFormat::q8, kScaleType);
+        add(table, WeightFormat::q8, kScaleType);
     }
     ones_ = weights_.size();
-    add({WeightRole::norm, kNoLayer, 1, {std::max(config.dt_rank, config.dstate), 0}}, WeightFormat::dense, DType::f32);
+    add({WeightRole::norm, kNoLayer, 1, {ones_of(specs), 0}}, WeightFormat::dense, DType::f32);
     for (VkDeviceSize size : block_sizes_) blocks_.push_back(allocate(host_, size, usage));
 }
 
@@ -191,11 +201,11 @@ void DeviceWeights::store(const DeviceWeight& weight, const Weight& from, const 
     }
 }
 
-void DeviceWeights::load_random(const ModelDesc& desc) {
+void DeviceWeights::load_random(ProgressCallback told) {
     Pcg32 random;
     std::vector<float> noise(kPieceElements + kMostOffset), values;
     for (float& value : noise) value = static_cast<float>(random.uniform() * 2 - 1);
-    const Progress progress(desc, bytes_);
+    const Progress progress(told, bytes_);
     for (const DeviceWeight& weight : weights_) {
         const WeightRole role = weight.spec.role;
         const uint64_t piece = piece_of(weight.spec), all = weight.spec.elements();
@@ -216,8 +226,8 @@ void DeviceWeights::load_random(const ModelDesc& desc) {
     }
 }
 
-void DeviceWeights::load(const Checkpoint& checkpoint, const ModelDesc& desc) {
-    const Progress progress(desc, checkpoint.total_bytes());
+void DeviceWeights::load(const Checkpoint& checkpoint, ProgressCallback told) {
+    const Progress progress(told, checkpoint.total_bytes());
     const std::span<const Weight> all = checkpoint.weights();
     for (size_t i = 0; i < all.size(); ++i) {
         if (i + 1 < all.size()) checkpoint.prefetch(all[i + 1]);

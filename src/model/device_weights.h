@@ -51,16 +51,22 @@ struct DeviceWeight {
     Place values, scales;
 };
 
+// Who is told how far loading has come, if anyone.
+struct ProgressCallback {
+    ModelProgress call = nullptr;
+    void* user = nullptr;
+};
+
 class DeviceWeights {
 public:
     // Decides on types and places, and allocates. `type` is not automatic. Throws ResultError.
-    DeviceWeights(const ModelConfig& config, WeightType type, const ModelHost& host, const Caps& caps, VkBufferUsageFlags usage);
+    DeviceWeights(const std::vector<WeightSpec>& specs, WeightType type, const ModelHost& host, const Caps& caps, VkBufferUsageFlags usage);
 
     // Moves all weights there. Throws FileError, ResultError.
-    void load(const Checkpoint& checkpoint, const ModelDesc& desc);
+    void load(const Checkpoint& checkpoint, ProgressCallback told);
 
     // Random ones, as models have them before training. Throws FileError, ResultError.
-    void load_random(const ModelDesc& desc);
+    void load_random(ProgressCallback told);
 
     const DeviceWeight* find(WeightRole role, uint32_t layer) const;  // null if the model has none such
     // What logits are computed with: the head, or the embedding, or a copy of either in small integers.

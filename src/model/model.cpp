@@ -23,9 +23,8 @@ bool has_matrices_of(const Caps& caps, DType type) {
 }
 
 // `file`: the type that the file has.
-WeightType choose_weights(DType file, const ModelConfig& config, const Caps& caps) {
-    if (caps.device_type == VK_PHYSICAL_DEVICE_TYPE_CPU && parameter_count(config) * sizeof(float) <= kMostBytesInF32)
-        return WeightType::f32;
+WeightType choose_weights(DType file, uint64_t parameters, const Caps& caps) {
+    if (caps.device_type == VK_PHYSICAL_DEVICE_TYPE_CPU && parameters * sizeof(float) <= kMostBytesInF32) return WeightType::f32;
     switch (file) {
     case DType::f16: return WeightType::f16;
     case DType::bf16: return WeightType::bf16;
@@ -41,13 +40,10 @@ DType choose_prefill_type(WeightType weights, const Caps& caps) {
     return DType::f32;
 }
 
-bool is_complete(const ModelHost& host) { return host.allocate && host.release && host.upload && host.download && host.copy; }
-
 ModelConfig read_config(const char* folder) { return read_model_config((std::filesystem::path(folder) / "config.json").string()); }
 
 std::unique_ptr<Model> load(const ModelDesc& desc) {
     auto model = std::make_unique<Model>();
-    const Caps& caps = device_caps(desc.device);
     model->diagnostics = {desc.diagnostics, desc.diagnostics_user};
     model->device = desc.device;
     model->host = desc.host;
@@ -58,13 +54,12 @@ std::unique_ptr<Model> load(const ModelDesc& desc) {
     std::optional<Checkpoint> checkpoint;
     if (!desc.random_model) checkpoint.emplace(desc.folder, model->config);
     const DType file_type = checkpoint ? checkpoint->find(WeightRole::in_proj, 0)->dtype : DType::bf16;
-    model->weight_type = desc.weights == WeightType::automatic ? choose_weights(file_type, model->config, caps) : desc.weights;
-    model->prefill_type = choose_prefill_type(model->weight_type, caps);
-    model->weights = std::make_unique<DeviceWeights>(model->config, model->weight_type, model->host, caps, model->buffer_usage());
+    place_weights(model.get(), weights_of(model->config), desc.weights, file_type);
+    const ProgressCallback progress = {desc.progress, desc.progress_user};
     if (checkpoint)
-        model->weights->load(*checkpoint, desc);
+        model->weights->load(*checkpoint, progress);
     else
-        model->weights->load_random(desc);
+        model->weights->load_random(progress);
     return model;
 }
 
@@ -89,11 +84,13 @@ VkBufferUsageFlags Model::buffer_usage() const {
     return usage;
 }
 
-StateSizes state_sizes(const ModelConfig& config) {
-    StateSizes sizes;
-    sizes.conv = uint64_t(conv_dim(config)) * (config.conv_width - 1);
-    sizes.scan = uint64_t(config.kind == ModelKind::mamba1 ? config.d_inner : config.d_ssm) * config.dstate;
-    return sizes;
+bool is_complete(const ModelHost& host) { return host.allocate && host.release && host.upload && host.download && host.copy; }
+
+void place_weights(Model* model, const std::vector<WeightSpec>& specs, WeightType wanted, DType file_type) {
+    const Caps& caps = device_caps(model->device);
+    model->weight_type = wanted == WeightType::automatic ? choose_weights(file_type, parameter_count(specs), caps) : wanted;
+    model->prefill_type = choose_prefill_type(model->weight_type, caps);
+    model->weights = std::make_unique<DeviceWeights>(specs, model->weight_type, model->host, caps, model->buffer_usage());
 }
 
 Result load_model_config(const char* folder, DiagnosticsCallback callback, void* user, ModelConfig* out) noexcept {
@@ -123,7 +120,7 @@ const ModelConfig& model_config(const Model* model) noexcept {
 ModelInfo model_info(const Model* model) noexcept {
     ModelInfo info;
     if (!model) return info;
-    for (const WeightSpec& spec : weights_of(model->config)) info.parameters += spec.elements();
+    info.parameters = parameter_count(model->config);
     info.weight_bytes = model->weights->bytes();
     info.step_weight_bytes = model->weights->step_bytes();
     info.weights = model->weight_type;

@@ -1,4 +1,4 @@
-// The inside of scandium/model.h.
+// The inside of scandium/model.h, and what sequence models have in common with it.
 #pragma once
 
 #include <array>
@@ -7,10 +7,12 @@
 
 #include "core/diagnostics.h"
 #include "model/device_weights.h"
+#include "model/states.h"
 #include "scandium/model.h"
 
 namespace scandium {
 
+// A language model; of a sequence model, what its layers are made of.
 struct Model {
     ModelConfig config;
     const Device* device = nullptr;
@@ -24,12 +26,11 @@ struct Model {
     VkBufferUsageFlags buffer_usage() const;
 };
 
-// Of one layer's state, for one slot, in floats.
-struct StateSizes {
-    uint64_t conv = 0;  // (conv_dim, conv_width - 1)
-    uint64_t scan = 0;  // mamba1: (d_inner, dstate); mamba2: (nheads, headdim, dstate)
-};
-StateSizes state_sizes(const ModelConfig& config);
+bool is_complete(const ModelHost& host);
+
+// Chooses the types of weights and of what flows between operators, and makes room for these weights; the rest of the model is
+// filled in. `file_type`: that the weights have until then. Throws ResultError.
+void place_weights(Model* model, const std::vector<WeightSpec>& specs, WeightType wanted, DType file_type);
 
 template <auto Function>
 struct Destroyer {
@@ -42,11 +43,6 @@ using OwnedGraph = std::unique_ptr<Graph, Destroyer<destroy_graph>>;
 using OwnedPlan = std::unique_ptr<Plan, Destroyer<destroy_plan>>;
 using OwnedBindings = std::unique_ptr<Bindings, Destroyer<destroy_bindings>>;
 
-// The states of a layer: a part for each slot, one after the other.
-struct LayerState {
-    OwnedHostBuffer conv, scan;
-};
-
 struct PlannedPass {
     OwnedPlan plan;
     std::vector<OwnedBindings> bindings;  // prefill: one for each slot
@@ -55,8 +51,7 @@ struct PlannedPass {
 struct Session {
     const Model* model = nullptr;
     SessionOptions options;
-    std::vector<LayerState> layers;
-    OwnedHostBuffer image;   // of one slot's state, as it is saved
+    std::unique_ptr<States> states;
     OwnedHostBuffer hidden;  // what the prompt's last chunk left for the head
     std::array<OwnedHostBuffer, static_cast<size_t>(SessionBuffer::count)> buffers;
     OwnedHostBuffer workspace;

@@ -1,9 +1,8 @@
 #include "model/weights.h"
 
 namespace scandium {
-namespace {
 
-void add_layer(const ModelConfig& c, uint32_t layer, std::vector<WeightSpec>* specs) {
+void add_layer_weights(const ModelConfig& c, uint32_t layer, std::vector<WeightSpec>* specs) {
     const auto vector = [&](WeightRole role, uint64_t size) { specs->push_back({role, layer, 1, {size, 0}}); };
     const auto matrix = [&](WeightRole role, uint64_t rows, uint64_t columns) { specs->push_back({role, layer, 2, {rows, columns}}); };
     vector(WeightRole::norm, c.d_model);
@@ -30,9 +29,13 @@ void add_layer(const ModelConfig& c, uint32_t layer, std::vector<WeightSpec>* sp
     if (c.proj_bias) vector(WeightRole::out_proj_bias, c.d_model);
 }
 
+namespace {
+
 const char* role_name(WeightRole role) {
     switch (role) {
     case WeightRole::embedding: return "embedding";
+    case WeightRole::input_proj: return "input_proj";
+    case WeightRole::input_bias: return "input_proj.bias";
     case WeightRole::norm: return "norm";
     case WeightRole::in_proj: return "in_proj";
     case WeightRole::in_proj_bias: return "in_proj.bias";
@@ -48,6 +51,7 @@ const char* role_name(WeightRole role) {
     case WeightRole::out_proj_bias: return "out_proj.bias";
     case WeightRole::final_norm: return "final_norm";
     case WeightRole::head: return "head";
+    case WeightRole::head_bias: return "head.bias";
     case WeightRole::count: break;
     }
     return "unknown";
@@ -58,7 +62,7 @@ const char* role_name(WeightRole role) {
 std::vector<WeightSpec> weights_of(const ModelConfig& config) {
     std::vector<WeightSpec> specs;
     specs.push_back({WeightRole::embedding, kNoLayer, 2, {config.padded_vocab_size, config.d_model}});
-    for (uint32_t layer = 0; layer < config.n_layer; ++layer) add_layer(config, layer, &specs);
+    for (uint32_t layer = 0; layer < config.n_layer; ++layer) add_layer_weights(config, layer, &specs);
     specs.push_back({WeightRole::final_norm, kNoLayer, 1, {config.d_model, 0}});
     if (!config.tied_head) specs.push_back({WeightRole::head, kNoLayer, 2, {config.padded_vocab_size, config.d_model}});
     return specs;
@@ -69,10 +73,12 @@ std::string canonical_name(const WeightSpec& spec) {
     return spec.layer == kNoLayer ? name : "layers." + std::to_string(spec.layer) + "." + name;
 }
 
-uint64_t parameter_count(const ModelConfig& config) {
+uint64_t parameter_count(const std::vector<WeightSpec>& specs) {
     uint64_t count = 0;
-    for (const WeightSpec& spec : weights_of(config)) count += spec.elements();
+    for (const WeightSpec& spec : specs) count += spec.elements();
     return count;
 }
+
+uint64_t parameter_count(const ModelConfig& config) { return parameter_count(weights_of(config)); }
 
 }  // namespace scandium

@@ -12,6 +12,8 @@ namespace scandium {
 
 enum class WeightRole : uint32_t {
     embedding,      // (padded_vocab_size, d_model)
+    input_proj,     // sequence models, in its place: (d_model, embed_dim)
+    input_bias,     // (d_model)
     norm,           // (d_model)
     in_proj,        // (d_in_proj, d_model)
     in_proj_bias,   // (d_in_proj)
@@ -27,6 +29,7 @@ enum class WeightRole : uint32_t {
     out_proj_bias,  // (d_model)
     final_norm,     // (d_model)
     head,           // (padded_vocab_size, d_model); absent if it is the embedding
+    head_bias,      // sequence models: (padded_vocab_size)
     count,
 };
 
@@ -44,10 +47,14 @@ struct WeightSpec {
 // Every weight of such a model, layer after layer. The configuration has passed check_model_config.
 std::vector<WeightSpec> weights_of(const ModelConfig& config);
 
+// What a layer of it has, behind the others.
+void add_layer_weights(const ModelConfig& config, uint32_t layer, std::vector<WeightSpec>* specs);
+
 // "embedding", "layers.3.in_proj", "layers.3.in_proj.bias" ...
 std::string canonical_name(const WeightSpec& spec);
 
 // The number of weights' elements.
+uint64_t parameter_count(const std::vector<WeightSpec>& specs);
 uint64_t parameter_count(const ModelConfig& config);
 
 }  // namespace scandium

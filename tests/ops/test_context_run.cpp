@@ -135,6 +135,30 @@ TEST_CASE("a recording moves its inputs, runs its steps and moves its outputs, e
     destroy_recording(sums.context(), recording);
 }
 
+TEST_CASE("a recording that is timed tells how long the device took") {
+    Sums sums;
+    const RecordingStep steps[] = {{sums.plan(), sums.bind(1)}};
+    RecordingDesc desc;
+    desc.steps = steps;
+    double us = 0;
+    for (const bool timed : {false, true}) {
+        desc.timed = timed;
+        Recording* recording = nullptr;
+        REQUIRE(create_recording(sums.context(), desc, &recording) == Result::ok);
+        CHECK(recording_us(sums.context(), recording, &us) == (timed ? Result::ok : Result::invalid_argument));
+        CHECK(us == (timed ? -1 : 0));  // before the first run
+        for (int i = 0; timed && i < 3; ++i) {
+            REQUIRE(run(sums.context(), recording) == Result::ok);
+            REQUIRE(recording_us(sums.context(), recording, &us) == Result::ok);
+            CHECK((us == -1 || (us > 0 && us < 1e7)));
+        }
+        CHECK(recording_us(sums.context(), nullptr, &us) == Result::invalid_argument);
+        CHECK(recording_us(sums.context(), recording, nullptr) == Result::invalid_argument);
+        destroy_recording(sums.context(), recording);
+    }
+    TestDevice::get().take_messages();
+}
+
 TEST_CASE("create_recording: what does not fit is refused") {
     Sums sums, others;
     const Bindings* mine = sums.bind(1);

@@ -1,4 +1,4 @@
-// A language model token by token, in plain float64 loops.
+// A language model token by token, or a sequence model step by step, in plain float64 loops.
 #pragma once
 
 #include <algorithm>
@@ -27,16 +27,23 @@ public:
     Vector step(int32_t token) {
         const Vector& table = at(WeightRole::embedding, kNoLayer);
         const auto first = table.begin() + int64_t(token) * c_.d_model;
-        Vector h(first, first + c_.d_model);
+        return step_from(Vector(first, first + c_.d_model));
+    }
+    // Of a sequence model: its output.
+    Vector step(const Vector& features) {
+        return step_from(times(at(WeightRole::input_proj, kNoLayer), features, optional(WeightRole::input_bias, kNoLayer)));
+    }
+
+private:
+    Vector step_from(Vector h) {
         for (uint32_t i = 0; i < c_.n_layer; ++i) {
             const Vector out = layer(i, norm(h, at(WeightRole::norm, i), c_.norm_eps, h.size()));
             for (size_t k = 0; k < h.size(); ++k) h[k] += out[k];
         }
-        return times(c_.tied_head ? table : at(WeightRole::head, kNoLayer),
-                     norm(h, at(WeightRole::final_norm, kNoLayer), c_.norm_eps, h.size()), {});
+        return times(at(c_.tied_head ? WeightRole::embedding : WeightRole::head, kNoLayer),
+                     norm(h, at(WeightRole::final_norm, kNoLayer), c_.norm_eps, h.size()), optional(WeightRole::head_bias, kNoLayer));
     }
 
-private:
     const Vector& at(WeightRole role, uint32_t layer) const { return weights_.at({role, layer}); }
     Vector optional(WeightRole role, uint32_t layer) const {
         const auto place = weights_.find({role, layer});

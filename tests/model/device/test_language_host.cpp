@@ -1,68 +1,23 @@
 // A host with a device and memory of its own: it records the passes into its own command buffers, once each.
 #include <algorithm>
 #include <catch2/catch_test_macros.hpp>
-#include <cstring>
-#include <list>
 
+#include "model/device/host_memory.h"
 #include "model/device/language_case.h"
 #include "support/compare.h"
-#include "support/vulkan_host.h"
 
 namespace scandium::test {
 namespace {
 
-// Memory that both sides see.
-class Memory {
-public:
-    explicit Memory(VulkanHost& host) : host_(host) {}
-
-    ModelHost functions() {
-        ModelHost functions;
-        functions.user = this;
-        functions.allocate = [](void* user, VkDeviceSize size, VkBufferUsageFlags usage, scandium::HostBuffer* out) {
-            Memory& memory = *static_cast<Memory*>(user);
-            memory.buffers_.push_back(memory.host_.make_buffer((size + 3) & ~VkDeviceSize(3), usage));
-            ++memory.live;
-            *out = {&memory.buffers_.back(), memory.buffers_.back().view()};
-            return Result::ok;
-        };
-        functions.release = [](void* user, const scandium::HostBuffer&) { --static_cast<Memory*>(user)->live; };
-        functions.upload = [](void*, const scandium::HostBuffer& to, VkDeviceSize offset, const void* data, VkDeviceSize size) {
-            std::memcpy(bytes(to) + offset, data, size);
-            return Result::ok;
-        };
-        functions.download = [](void*, const scandium::HostBuffer& from, VkDeviceSize offset, void* data, VkDeviceSize size) {
-            std::memcpy(data, bytes(from) + offset, size);
-            return Result::ok;
-        };
-        functions.copy = [](void*, Span<HostBufferCopy> regions) {
-            for (size_t i = 0; i < regions.size; ++i) {
-                const HostBufferCopy& region = regions.data[i];
-                std::memcpy(bytes(region.to) + region.to_offset, bytes(region.from) + region.from_offset, region.size);
-            }
-            return Result::ok;
-        };
-        return functions;
-    }
-
-    static uint8_t* bytes(const scandium::HostBuffer& buffer) { return static_cast<HostBuffer*>(buffer.handle)->data; }
-
-    int live = 0;
-
-private:
-    VulkanHost& host_;
-    std::list<HostBuffer> buffers_;  // which stay where they are
-};
-
 template <class T>
 T* contents(const Session* session, SessionBuffer which) {
-    return reinterpret_cast<T*>(Memory::bytes(session_buffer(session, which)));
+    return reinterpret_cast<T*>(HostMemory::bytes(session_buffer(session, which)));
 }
 
 TEST_CASE("a host's own device, memory and command buffers serve a model") {
     const LanguageCase c = language_case("lm_mamba2_tiny");
     VulkanHost host;
-    Memory memory(host);
+    HostMemory memory(host);
     {
         const DevicePtr device = host.wrap();
         ModelDesc desc;
