@@ -106,8 +106,6 @@ MUTANTS = [
            ["fused: every option, and fewer tokens than planned"]),
     Mutant("fused: causal mask off by one", "lib/ssd_fused_stage.glsl", "4 * half_piece + i <= t ? value[i]",
            "4 * half_piece + i < t ? value[i]", ["fused: every option, and fewer tokens than planned"]),
-    Mutant("fused: what rounding the state lost left out", "lib/ssd_fused_product.glsl", "if (SPLIT_STATE) add_state_pairs", "if (false) add_state_pairs",
-           ["fused: a NaN or an infinity is not lost, and leaves what it does not reach as good as it was", "fused: magnitudes beyond f16"]),
     Mutant("fused: a head's steps taken for the next", "lib/ssd_fused_steps.glsl", "c * steps_s1 + h * steps_s2", "c * steps_s1 + (h ^ 1) * steps_s2",
            ["fused: every option, and fewer tokens than planned"]),
     Mutant("fused: tokens past the last written", "lib/ssd_fused_stage.glsl",

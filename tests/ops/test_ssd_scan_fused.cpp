@@ -68,8 +68,8 @@ TEST_CASE("fused: magnitudes beyond f16") {
         for (double& v : *values) v = rounded(v * factor, dtype);
     };
     SECTION("large C B^T and state") {
-        times(&in.B, 32, c.bc_dtype);
-        times(&in.C, 32, c.bc_dtype);
+        times(&in.B, 256, c.bc_dtype);
+        times(&in.C, 256, c.bc_dtype);
         in.dt.assign(in.dt.size(), 1);
         in.A = {-0.0001, -0.1};
     }
