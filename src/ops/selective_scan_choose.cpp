@@ -9,14 +9,15 @@ namespace {
 
 using llu = unsigned long long;
 
-constexpr uint32_t kColumns = 16;            // of the state in a lane without subgroups: with their rates 32 registers
-constexpr uint32_t kSharedColumns = 8;       // in a lane that shares a channel: more would leave a GPU too few subgroups
-constexpr uint32_t kMostLanes = 16;          // that share a channel
-constexpr uint32_t kMostBlock = 32;          // tokens: their sums are in registers at once
-constexpr uint32_t kMostUnrolled = 256;      // steps of one column in a block, which are spelled out
-constexpr uint32_t kMostUnrolledOnCpu = 64;  // whose drivers take long to compile; half that where a GPU's form is asked for
-constexpr uint32_t kMostStaged = 8192;       // bytes of B and C: shared memory is what first limits how many workgroups fit
-constexpr uint64_t kDiscreteLanes = 65536;   // that keep a large GPU busy
+constexpr uint32_t kColumns = 16;                 // of the state in a lane without subgroups: with their rates 32 registers
+constexpr uint32_t kSharedColumns = 8;            // in a lane that shares a channel: more would leave a GPU too few subgroups
+constexpr uint32_t kMostLanes = 16;               // that share a channel
+constexpr uint32_t kMostBlock = 32;               // tokens: their sums are in registers at once
+constexpr uint32_t kMostUnrolled = 256;           // steps of one column in a block, which are spelled out
+constexpr uint32_t kMostUnrolledIntegrated = 64;  // a Mali-G610 has 64 registers: at 256 it spilled 375, and compiled four times as long
+constexpr uint32_t kMostUnrolledOnCpu = 64;       // whose drivers take long to compile; half that where a GPU's form is asked for
+constexpr uint32_t kMostStaged = 8192;            // bytes of B and C: shared memory is what first limits how many workgroups fit
+constexpr uint64_t kDiscreteLanes = 65536;        // that keep a large GPU busy
 constexpr uint64_t kIntegratedLanes = 8192;
 constexpr uint64_t kLeastSegment = 128;  // tokens
 constexpr uint64_t kLeastSegments = 6;   // states are computed twice, so fewer gain nothing
@@ -67,7 +68,7 @@ uint32_t shared_memory(const SelectiveScanChoice& c) {
 
 // The widest moves with which a block can be spelled out, and staged if need be.
 void choose_width(const Caps& caps, bool stage, SelectiveScanChoice* out) {
-    uint32_t limit = kMostUnrolled;
+    uint32_t limit = caps.device_type == VK_PHYSICAL_DEVICE_TYPE_INTEGRATED_GPU ? kMostUnrolledIntegrated : kMostUnrolled;
     if (caps.device_type == VK_PHYSICAL_DEVICE_TYPE_CPU) limit = stage ? kMostUnrolledOnCpu / 2 : kMostUnrolledOnCpu;
     for (const bool staged : {stage, false})
         for (const uint32_t width : {8u, 4u, 1u}) {
