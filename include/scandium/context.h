@@ -12,8 +12,8 @@ namespace scandium {
 struct Context;
 
 struct ContextOptions {
-    const char* device = nullptr;        // index (that of list_devices), or else part of the name without regard to case; null
-                                         // or "": the best one
+    const char* device = nullptr;        // index (that of list_devices, one or two digits), or else part of the name without
+                                         // regard to case; null or "": the best one
     bool validation = false;             // VK_LAYER_KHRONOS_validation with synchronization validation, messages to diagnostics;
                                          // unsupported if the layer is not installed
     const Features* features = nullptr;  // if set, only these features are enabled, of those that the device has

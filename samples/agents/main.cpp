@@ -100,7 +100,7 @@ int main(int count, char** words) {
     context_options.device = options.device;
     Context* context = nullptr;
     if (create_context(context_options, &context) != Result::ok) {
-        std::printf("skipped: no such Vulkan device\n");
+        std::fprintf(stderr, options.device ? "skipped: no such Vulkan device\n" : "skipped: no Vulkan device\n");
         return kSkipped;
     }
     double action_rms = 0;

@@ -21,11 +21,11 @@ bool contains(const char* text, const char* part) {
     return false;
 }
 
-// True if `text` is a number, which is then in `out`.
+// True if `text` is a number of one or two digits, which is then in `out`. Longer ones are parts of names, as 4090 is.
 bool parse_index(const char* text, size_t* out) {
     *out = 0;
     for (const char* c = text; *c; ++c) {
-        if (*c < '0' || *c > '9' || *out > 1000) return false;
+        if (*c < '0' || *c > '9' || c - text >= 2) return false;
         *out = *out * 10 + size_t(*c - '0');
     }
     return *text != 0;
@@ -86,7 +86,10 @@ Result select_device(const Instance& instance, const char* name, VkPhysicalDevic
     if (Result result = list_physical_devices(instance, &devices); result != Result::ok) return result;
     if (devices.size() == 0) return instance.diagnostics.fail(Result::unsupported, "create_context: there is no Vulkan 1.1 device");
     size_t index = 0;
-    if (name && parse_index(name, &index) && index < devices.size()) {
+    if (name && parse_index(name, &index)) {
+        if (index >= devices.size())
+            return instance.diagnostics.fail(Result::unsupported, "create_context: there is no device %zu; there are %zu, from 0 on", index,
+                                             devices.size());
         *out = devices[index];
         return Result::ok;
     }
@@ -99,8 +102,8 @@ Result select_device(const Instance& instance, const char* name, VkPhysicalDevic
         *out = device;
     }
     if (best < 0)
-        return instance.diagnostics.fail(Result::unsupported, "create_context: none of %zu devices has that index or \"%s\" in its name",
-                                         devices.size(), name);
+        return instance.diagnostics.fail(Result::unsupported, "create_context: none of %zu devices has \"%s\" in its name", devices.size(),
+                                         name);
     return Result::ok;
 }
 

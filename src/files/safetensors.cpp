@@ -31,7 +31,7 @@ SafetensorsFile::SafetensorsFile(const std::string& path) : path_(path) {
     uint64_t length = 0;
     for (uint64_t i = kPrefix; i-- > 0;) length = length << 8 | prefix[i];
     if (length > kMaxSafetensorsHeader)
-        throw FileError(path + format(": says that its header has %llu bytes; at most %llu are allowed",
+        throw FileError(path + format(": says that its header has %llu bytes; at most %llu are allowed (not a safetensors file?)",
                                       static_cast<unsigned long long>(length), static_cast<unsigned long long>(kMaxSafetensorsHeader)));
     if (length > size - kPrefix)
         throw FileError(path + format(": says that its header has %llu bytes, but only %llu follow (truncated?)",

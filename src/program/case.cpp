@@ -31,6 +31,7 @@ Case::Case(const std::string& path) : file_(path) {
 }
 
 const std::string* Case::option(std::string_view key) const {
+    asked_.emplace(key);
     const auto place = file_.metadata().find(key);
     return place == file_.metadata().end() ? nullptr : &place->second;
 }
@@ -81,6 +82,13 @@ std::string Case::choice(std::string_view key, std::initializer_list<const char*
         names += (names.empty() ? "" : " or ") + std::string(name);
     }
     fail("option %s is %s; it must be %s", std::string(key).c_str(), in_quotes(*text).c_str(), names.c_str());
+}
+
+void Case::refuse_unknown_options() const {
+    // Not every operator has outputs of both types; and programs that write safetensors like to add a "format".
+    for (const char* key : {"io_dtype", "state_dtype", "format"}) asked_.emplace(key);
+    for (const auto& [key, value] : file_.metadata())
+        if (asked_.count(key) == 0) fail("op %s has no option %s", op_.c_str(), in_quotes(key).c_str());
 }
 
 void Case::fail(const char* pattern, ...) const {

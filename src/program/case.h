@@ -2,6 +2,7 @@
 #pragma once
 
 #include <initializer_list>
+#include <set>
 #include <string>
 #include <string_view>
 
@@ -28,6 +29,8 @@ public:
     Limits dt_limits() const;  // dt_min and dt_max, as far as the case has them
     // One of `allowed`.
     std::string choice(std::string_view key, std::initializer_list<const char*> allowed, const char* otherwise) const;
+    // Once all options have been asked for: one that nobody asked for is likely a misspelt one.
+    void refuse_unknown_options() const;
 
 #if defined(__GNUC__)
     __attribute__((format(printf, 2, 3)))
@@ -39,6 +42,7 @@ private:
     const std::string* option(std::string_view key) const;
 
     SafetensorsFile file_;
+    mutable std::set<std::string, std::less<>> asked_;
     std::string op_;
 };
 

@@ -1,5 +1,6 @@
 // scandium: runs state-space operators on tensors from files, checks the results, and writes text with language models.
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <iostream>
 #include <new>
 #if defined(__unix__) || defined(__APPLE__)
@@ -191,6 +192,11 @@ int run_command_line(int argc, char** argv) {
     refuse_empty_values(run);
     refuse_empty_values(bench);
     const ModelCommands models(&app);
+    // In place of "a subcommand is required".
+    const std::vector<CLI::App*> commands = app.get_subcommands([](const CLI::App*) { return true; });
+    const auto is_named = [&](const CLI::App* command) { return command->check_name(argv[1]); };
+    if (argc > 1 && argv[1][0] != '-' && std::none_of(commands.begin(), commands.end(), is_named))
+        throw UsageError(format("there is no command %s (see scandium --help)", in_quotes(argv[1]).c_str()));
     try {
         app.parse(argc, argv);
     } catch (const CLI::ParseError& error) {

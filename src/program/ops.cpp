@@ -50,6 +50,7 @@ Problem load_problem(const std::string& path, const Choices& choices, bool check
     for (const Op& op : kOps) {
         if (name != op.name) continue;
         op.prepare(problem, choices);
+        problem.source().refuse_unknown_options();
         problem.finish(check);
         return problem;
     }

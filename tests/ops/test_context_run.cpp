@@ -1,7 +1,9 @@
 // run() of scandium/context.h: repeats, bindings in turn, times. Recordings and copies.
 #include <algorithm>
 #include <catch2/catch_test_macros.hpp>
+#include <catch2/matchers/catch_matchers_string.hpp>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "scandium/ops/elementwise.h"
@@ -10,6 +12,8 @@
 
 namespace scandium::test {
 namespace {
+
+using Catch::Matchers::ContainsSubstring;
 
 constexpr uint64_t kCount = 1000;
 constexpr float kUnwritten = -1;
@@ -75,6 +79,21 @@ private:
     std::vector<Buffer*> buffers_;
     std::vector<BindingsPtr> bindings_;
 };
+
+TEST_CASE("create_context: an index that no device has is not taken for a part of a name") {
+    ContextOptions options;
+    std::string message;
+    options.diagnostics = [](void* user, Result, VkResult, const char* text) { *static_cast<std::string*>(user) = text; };
+    options.diagnostics_user = &message;
+    // Every digit is in some driver's name.
+    for (const char* index : {"90", "91", "99"}) {
+        options.device = index;
+        Context* context = nullptr;
+        CHECK(create_context(options, &context) == Result::unsupported);
+        CHECK(context == nullptr);
+        CHECK_THAT(message, ContainsSubstring(std::string("no device ") + index));
+    }
+}
 
 TEST_CASE("run: repeats take the bindings in turn, each after the one before") {
     Sums sums;

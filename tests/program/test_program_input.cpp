@@ -43,7 +43,7 @@ void check_option_refused(const std::string& key, const std::string& value) {
 TEST_CASE("wrong usage is refused in one line") {
     const std::string path = reference_case("ssd_basic");
     check_refused({}, "subcommand");
-    check_refused({"walk"}, "");
+    check_refused({"walk"}, "there is no command 'walk'");
     check_refused({"run"}, "cases");
     check_refused({"devices", "extra"}, "extra");
     check_refused({"run", path, "--no-such-option"}, "--no-such-option");
@@ -107,6 +107,11 @@ TEST_CASE("an unknown or missing op is refused") {
     check_case_refused("ssd_basic", "op 'sad' is not supported yet by this version: known ops are ssd",
                        [](EditableCase& c) { c.metadata["op"] = "sad"; });
     check_case_refused("ssd_basic", "__metadata__ has no 'op'", [](EditableCase& c) { c.metadata.erase("op"); });
+}
+
+TEST_CASE("an option that the operator does not have is refused") {
+    check_case_refused("ssd_basic", "op ssd has no option 'dt_sofplus'", [](EditableCase& c) { c.metadata["dt_sofplus"] = "1"; });
+    check_case_refused("swiglu_basic", "op swiglu has no option 'chunk_size'", [](EditableCase& c) { c.metadata["chunk_size"] = "64"; });
 }
 
 TEST_CASE("options out of range are refused") {
