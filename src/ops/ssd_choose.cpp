@@ -139,9 +139,10 @@ const char* why_not_chunked(const SsdProblem& problem) {
 
 // The fused form where it can run, else the staged one.
 void choose_with_matrices(SsdChoice* out, const char* why) {
-    out->algorithm = out->fused.why_not ? SsdAlgorithm::chunked : SsdAlgorithm::fused;
-    if (out->fused.why_not)
-        say(out->reason, "chunked: %s; not fused: %s", why, out->fused.why_not);
+    const char* why_not = out->fused.why_not ? out->fused.why_not : out->fused.why_not_chosen;
+    out->algorithm = why_not ? SsdAlgorithm::chunked : SsdAlgorithm::fused;
+    if (why_not)
+        say(out->reason, "chunked: %s; not fused: %s", why, why_not);
     else
         say(out->reason, "fused: %s", why);
 }

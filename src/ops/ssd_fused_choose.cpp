@@ -7,8 +7,11 @@
 namespace scandium {
 namespace {
 
-constexpr uint32_t kMostRows = 80;        // of headdim in a workgroup: 5 tiles of 16
-constexpr uint32_t kMostColumns = 256;    // of the state, which a subgroup has in registers
+constexpr uint32_t kMostRows = 80;      // of headdim in a workgroup: 5 tiles of 16
+constexpr uint32_t kMostColumns = 256;  // of the state, which a subgroup has in registers
+// Of the state in a lane. Where subgroups have fewer than 32 lanes, the registers that a lane has are fewer as well: Intel's compiler
+// spills 370 to 960 at 128 and 256 (docs/fleet.md). An H100 has room for 128.
+constexpr uint32_t kMostRegisters = 64, kMostRegistersOf32 = 128;
 constexpr uint32_t kSharedBytes = 49152;  // at most, even where a device has more: a second workgroup hides latency
 
 uint32_t round_up(uint32_t value, uint32_t step) { return (value + step - 1) / step * step; }
@@ -88,6 +91,9 @@ const char* try_fused(const Caps& caps, const SsdProblem& problem, const Product
     c->cb_local_size = 4 * c->subgroup_size;
     c->cb_shared_memory = cb_shared_memory(*c, problem);
     c->split_state = problem.has_initial;  // a state of the caller's may be all of y for a while
+    const uint32_t registers = c->shape.m * columns_of(*c, problem) / c->subgroup_size;
+    if (registers > (c->subgroup_size < 32 ? kMostRegisters : kMostRegistersOf32))
+        c->why_not_chosen = "the state takes most registers of a lane";
     c->unroll = caps.device_type != VK_PHYSICAL_DEVICE_TYPE_CPU;
     if (c->subgroup_size < 8) return "subgroups of fewer than 8 lanes";
     if (c->cb_shared_memory > caps.shared_memory || c->cb_shared_memory > kSharedBytes || !choose_tiles(caps, problem, c))

@@ -10,7 +10,8 @@ struct ProductChoice;
 
 // A workgroup has `rows` rows of headdim of a head; a subgroup `row_tiles` tiles of rows.
 struct FusedChoice {
-    const char* why_not = nullptr;  // the form cannot run; the rest then means nothing
+    const char* why_not = nullptr;         // the form cannot run; the rest then means nothing
+    const char* why_not_chosen = nullptr;  // it can, but is not taken unless it is asked for
     char reason[120] = {};
     Flavour flavour = Flavour::coopmat_f16, cb_flavour = Flavour::coopmat_f16;
     CooperativeMatrixShape shape;

@@ -128,6 +128,24 @@ TEST_CASE("choose: without matrix units the fused form is refused with their rea
     CHECK_THAT(answer.told[0], ContainsSubstring(problem.variant == Variant::scalar ? "caller" : "shapes"));
 }
 
+TEST_CASE("choose: the fused form is left to who asks for it where the state takes most registers") {
+    struct Device {
+        uint32_t subgroup_size, dstate;
+        bool chosen;
+    };
+    const auto [subgroup_size, dstate, chosen] =
+        GENERATE(Device{8, 32, true}, Device{8, 64, false}, Device{16, 64, true}, Device{16, 128, false}, Device{32, 128, true},
+                 Device{32, 256, true}, Device{64, 256, true});
+    CAPTURE(subgroup_size, dstate);
+    SsdProblem problem = layer();
+    problem.dstate = dstate;
+    const SsdAnswer free = choose_ssd(matrix_caps(16, 16, 16, subgroup_size), problem);
+    CHECK(free.choice.algorithm == (chosen ? SsdAlgorithm::fused : SsdAlgorithm::chunked));
+    if (!chosen) CHECK_THAT(free.choice.reason, ContainsSubstring("not fused: the state takes most registers"));
+    problem.algorithm = SsdAlgorithm::fused;
+    CHECK(choose_ssd(matrix_caps(16, 16, 16, subgroup_size), problem).choice.algorithm == SsdAlgorithm::fused);
+}
+
 TEST_CASE("choose: a state of the caller's is multiplied with all its bits") {
     SsdProblem problem = layer();
     CHECK_FALSE(choose_ssd(matrix_caps(16, 16, 16), problem).choice.fused.split_state);
