@@ -4,7 +4,7 @@
 // Element by element: y = silu(a), softplus(a), a, a + b or silu(a) * b, over boxes of the same shape.
 // The host orders the axes by y's strides and merges those that lie packed, so that whole tensors are one axis.
 //
-// A lane takes ELEMENTWISE_PACKS packs along the last axis, a workgroup's size apart, and loads all before it stores any.
+// A lane takes LANE_PACKS packs along the last axis, a workgroup's size apart, and loads all before it stores any.
 // Every element is read by the lane that writes it, and before: y may be a or b. The grid is flat, folded into x and y.
 #include "lib/activation.glsl"
 #include "lib/tensor.glsl"
@@ -13,6 +13,7 @@
 
 layout(constant_id = SPEC_ELEMENTWISE_OP) const uint OP = ELEMENTWISE_SILU;
 layout(constant_id = SPEC_ELEMENTWISE_TOKEN_AXIS) const uint TOKEN_AXIS = 5;
+layout(constant_id = SPEC_ELEMENTWISE_PACKS) const uint LANE_PACKS = 4;
 layout(constant_id = SPEC_ELEMENTWISE_SHAPE + 0) const uint SIZE0 = 1;
 layout(constant_id = SPEC_ELEMENTWISE_SHAPE + 1) const uint SIZE1 = 1;
 layout(constant_id = SPEC_ELEMENTWISE_SHAPE + 2) const uint SIZE2 = 1;
@@ -65,18 +66,18 @@ vec4 apply(vec4 v, vec4 w) {
 }
 
 void main() {
-    const uint first = (gl_WorkGroupID.y * gl_NumWorkGroups.x + gl_WorkGroupID.x) * gl_WorkGroupSize.x * ELEMENTWISE_PACKS +
+    const uint first = (gl_WorkGroupID.y * gl_NumWorkGroups.x + gl_WorkGroupID.x) * gl_WorkGroupSize.x * LANE_PACKS +
                        gl_LocalInvocationID.x;
-    Place at[ELEMENTWISE_PACKS];
-    Pack left[ELEMENTWISE_PACKS], right[ELEMENTWISE_PACKS];
-    [[unroll]] for (uint k = 0; k < ELEMENTWISE_PACKS; ++k) {
+    Place at[LANE_PACKS];
+    Pack left[LANE_PACKS], right[LANE_PACKS];
+    [[unroll]] for (uint k = 0; k < LANE_PACKS; ++k) {
         at[k] = place_of(first + k * gl_WorkGroupSize.x);
         left[k] = a_get(at[k].i0 * a_s0 + at[k].i1 * a_s1 + at[k].i2 * a_s2 + at[k].i3 * a_s3 + at[k].i4 * a_s4, a_s4, at[k].count);
         right[k] = zero_pack();
         if (b_present)
             right[k] = b_get(at[k].i0 * b_s0 + at[k].i1 * b_s1 + at[k].i2 * b_s2 + at[k].i3 * b_s3 + at[k].i4 * b_s4, b_s4, at[k].count);
     }
-    [[unroll]] for (uint k = 0; k < ELEMENTWISE_PACKS; ++k)
+    [[unroll]] for (uint k = 0; k < LANE_PACKS; ++k)
         y_put(at[k].i0 * y_s0 + at[k].i1 * y_s1 + at[k].i2 * y_s2 + at[k].i3 * y_s3 + at[k].i4 * y_s4, y_s4, at[k].count,
               Pack(apply(left[k].low, right[k].low), apply(left[k].high, right[k].high)));
 }

@@ -7,13 +7,13 @@
 #define SPEC_ELEMENTWISE_OP (SPEC_OP + 0)          // an ELEMENTWISE_ below
 #define SPEC_ELEMENTWISE_TOKEN_AXIS (SPEC_OP + 1)  // the axis along which the header's tokens count; 5: none
 #define SPEC_ELEMENTWISE_SHAPE (SPEC_OP + 2)       // 5 sizes
+#define SPEC_ELEMENTWISE_PACKS (SPEC_OP + 7)       // packs of a lane
 
 #define ELEMENTWISE_SILU 0
 #define ELEMENTWISE_SOFTPLUS 1
 #define ELEMENTWISE_ADD 2
 #define ELEMENTWISE_SWIGLU 3
 #define ELEMENTWISE_COPY 4
-#define ELEMENTWISE_PACKS 4  // of a lane
 
 #define ELEMENTWISE_A 0
 #define ELEMENTWISE_B 1

@@ -135,7 +135,10 @@ private:
         d.argument(ELEMENTWISE_A, part.a, Access::read);
         d.argument(ELEMENTWISE_B, part.b, Access::read);
         d.argument(ELEMENTWISE_Y, part.y, Access::write);
-        const uint64_t packs_of_group = uint64_t(d.local_size) * ELEMENTWISE_PACKS, groups = (packs + packs_of_group - 1) / packs_of_group;
+        // A large GPU hides its memory's latency behind several loads of a lane; a small one has few registers for them.
+        const uint32_t packs_of_lane = caps.device_type == VK_PHYSICAL_DEVICE_TYPE_DISCRETE_GPU ? 4 : 1;
+        d.spec(SPEC_ELEMENTWISE_PACKS, packs_of_lane);
+        const uint64_t packs_of_group = uint64_t(d.local_size) * packs_of_lane, groups = (packs + packs_of_group - 1) / packs_of_group;
         const uint64_t across = groups < caps.max_workgroups[0] ? groups : caps.max_workgroups[0];
         d.groups[0] = uint32_t(across);
         d.groups[1] = uint32_t((groups + across - 1) / across);
