@@ -5,30 +5,21 @@ find_program(SCANDIUM_GLSLANG NAMES glslang glslangValidator REQUIRED)
 find_program(SCANDIUM_SPIRV_OPT spirv-opt REQUIRED)
 find_program(SCANDIUM_SPIRV_VAL spirv-val REQUIRED)
 
-# Whether the compiler knows bfloat16 is asked, not guessed from its version.
-execute_process(
-  COMMAND ${SCANDIUM_GLSLANG} --target-env vulkan1.3 -S comp -o ${CMAKE_CURRENT_BINARY_DIR}/bfloat16.spv
-          ${CMAKE_CURRENT_LIST_DIR}/probe_bfloat16.comp
-  RESULT_VARIABLE status OUTPUT_QUIET ERROR_QUIET)
-if(status EQUAL 0)
-  set(SCANDIUM_HAVE_BFLOAT16 TRUE)
-else()
-  set(SCANDIUM_HAVE_BFLOAT16 FALSE)
-  message(STATUS "Scandium: ${SCANDIUM_GLSLANG} lacks GL_EXT_bfloat16 (glslang 16 has it): "
-                 "the bf16 cooperative-matrix kernels are left out")
-endif()
-
-execute_process(
-  COMMAND ${SCANDIUM_GLSLANG} --target-env vulkan1.3 -S comp -o ${CMAKE_CURRENT_BINARY_DIR}/conversions.spv
-          ${CMAKE_CURRENT_LIST_DIR}/probe_conversions.comp
-  RESULT_VARIABLE status OUTPUT_QUIET ERROR_QUIET)
-if(status EQUAL 0)
-  set(SCANDIUM_HAVE_CONVERSIONS TRUE)
-else()
-  set(SCANDIUM_HAVE_CONVERSIONS FALSE)
-  message(STATUS "Scandium: ${SCANDIUM_GLSLANG} lacks GL_NV_cooperative_matrix2 (glslang 15 has it): "
-                 "the kernels that convert cooperative matrices are left out")
-endif()
+# Sets `have` to whether the compiler of shaders knows an extension, which is asked, not guessed from its version.
+function(_scandium_probe have shader extension since left_out)
+  execute_process(
+    COMMAND ${SCANDIUM_GLSLANG} --target-env vulkan1.3 -S comp -o ${CMAKE_CURRENT_BINARY_DIR}/${shader}.spv
+            ${CMAKE_CURRENT_FUNCTION_LIST_DIR}/${shader}.comp
+    RESULT_VARIABLE status OUTPUT_QUIET ERROR_QUIET)
+  if(status EQUAL 0)
+    set(${have} TRUE PARENT_SCOPE)
+  else()
+    set(${have} FALSE PARENT_SCOPE)
+    message(STATUS "Scandium: ${SCANDIUM_GLSLANG} lacks ${extension} (glslang ${since} has it): ${left_out} are left out")
+  endif()
+endfunction()
+_scandium_probe(SCANDIUM_HAVE_BFLOAT16 probe_bfloat16 GL_EXT_bfloat16 16 "the bf16 cooperative-matrix kernels")
+_scandium_probe(SCANDIUM_HAVE_CONVERSIONS probe_conversions GL_NV_cooperative_matrix2 15 "the kernels that convert cooperative matrices")
 
 set(SCANDIUM_FLAVOURS scalar subgroup coopmat_f16 coopmat_bf16 coopmat2_f16 coopmat2_bf16)
 set(SCANDIUM_BACKENDS address32 address16 descriptor32 descriptor16)

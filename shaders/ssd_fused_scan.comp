@@ -44,6 +44,7 @@ TENSOR(FUSED_FINAL, final_states)
 layout(constant_id = SPEC_FUSED_ROWS) const uint ROWS = 64;
 layout(constant_id = SPEC_FUSED_ROW_TILES) const uint ROW_TILES = 1;
 layout(constant_id = SPEC_FUSED_SPLIT_STATE) const bool SPLIT_STATE = false;
+layout(constant_id = SPEC_FUSED_SPLIT_M) const bool SPLIT_M = false;
 layout(constant_id = SPEC_FUSED_UNROLL) const bool UNROLL = true;
 
 // ---- shared memory, in pieces -------------------------------------------------------------------
@@ -52,15 +53,15 @@ layout(constant_id = SPEC_FUSED_UNROLL) const bool UNROLL = true;
 const uint PITCH_BC = COLUMNS / 4 | 1;
 const uint AT_B = COLUMNS / 8;
 // A row for each token, in which each tile of rows p has a segment of its own with x. A subgroup that has read its segments
-// uses them for the state as an operand, and leaves y there. Behind them M, of which the token is t; before the first chunk,
-// the identity.
+// uses them for the state as an operand, and leaves y there. Behind them M, of which the token is t, and with SPLIT_M what
+// rounding it lost; before the first chunk, the identity.
 #if COOPMAT_CONVERT
 const bool PACKED_Y = !z_present && y_dtype == MATRIX_DTYPE;  // y lies there as it goes to memory
 #else
 const bool PACKED_Y = false;
 #endif
 const uint SEGMENT = (PACKED_Y ? 1 : 2) * MATRIX_M / 8;
-const uint PITCH_X = ROWS / MATRIX_M * SEGMENT + Q / 8 | 1;
+const uint PITCH_X = ROWS / MATRIX_M * SEGMENT + (SPLIT_M ? 2 : 1) * Q / 8 | 1;
 const uint AT_X = Q * PITCH_BC;
 const uint AT_M = AT_X + ROWS / MATRIX_M * SEGMENT;
 
@@ -114,7 +115,7 @@ void main() {
         load_chunk(c + 1);
         barrier();  // the chunk's operands and the next one's steps are complete
         forget_largest_x(c);
-        multiply(c);
+        multiply();
         advance(c);
         note_largest_x(c + 1);
         barrier();  // operands have been read; y and the next chunk's magnitudes are complete

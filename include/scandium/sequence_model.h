@@ -37,7 +37,7 @@ struct SequenceModelConfig {
     uint32_t hidden_size = 256;  // width of h: 1 to 4096
     uint32_t state_size = 16;    // of each channel of a scan: 1 to 512
     uint32_t expand_factor = 2;  // hidden_size * expand_factor channels are scanned: 1 to 8
-    uint32_t head_size = 0;      // channels that share dt, A and D: 1 to 1024, dividing all channels; 0: the largest power of two up
+    uint32_t headdim = 0;        // channels that share dt, A and D: 1 to 1024, dividing all channels; 0: the largest power of two up
                                  // to 64 that does
     uint32_t conv_size = 4;      // taps of the convolution: 2 to 8
     uint32_t num_layers = 2;     // 1 to 256
@@ -56,7 +56,7 @@ SCANDIUM_API SequenceModelConfig throughput_sequence_config(uint32_t embed_dim, 
 SCANDIUM_API uint64_t sequence_param_count(const SequenceModelConfig& config) noexcept;
 
 // A weight by name, its last axis fastest and without gaps. A model has just these, C being hidden_size * expand_factor channels
-// and N heads = C / head_size:
+// and N heads = C / headdim:
 //   input_proj.weight (hidden_size, embed_dim), input_proj.bias (hidden_size)
 //   layers.I.norm.weight (hidden_size)
 //   layers.I.mixer.in_proj.weight (2 C + 2 state_size + N, hidden_size), rows of z, x, B, C, dt
@@ -108,7 +108,7 @@ struct SequenceModelDesc {
 // Its streams and windows must be gone before. Null is ignored.
 SCANDIUM_API void destroy_sequence_model(SequenceModel* model) noexcept;
 
-// With head_size as it came to be.
+// With headdim as it came to be.
 SCANDIUM_API const SequenceModelConfig& sequence_model_config(const SequenceModel* model) noexcept;
 // prefill_type is that of windows.
 SCANDIUM_API ModelInfo sequence_model_info(const SequenceModel* model) noexcept;

@@ -103,7 +103,7 @@ MATRIX_B identity[IDENTITIES];
 MATRIX_SUM D_rows[ROW_TILES];  // the D of each row, in all columns
 float D_of_head;
 
-// Where M will be; D behind it in its rows' place of x.
+// Where M will be.
 void make_identity() {
     if (!D_present) return;
     const uint one = pack_operands(1.0, 0.0);
@@ -125,11 +125,11 @@ void load_x(uint k) {
         coopMatLoad(x[m][k], memory, my_segments(k * MATRIX_K) + m * SEGMENT, PITCH_X, BY_COLUMN);
 }
 
-// y of a tile of tokens += x M, for the tile k of tokens s.
-void add_within_chunk(uint t, uint k) {
+// y of a tile of tokens += x M, for the tile k of tokens s; of M, what its operands hold (part 0) or what they leave.
+void add_within_chunk(uint t, uint k, uint part) {
     if (k * MATRIX_K >= (t + 1) * MATRIX_N) return;  // no s <= t in the tile
     MATRIX_B m_tile;
-    coopMatLoad(m_tile, memory, AT_M + t * MATRIX_N * PITCH_X + k * MATRIX_K / 8, PITCH_X, BY_COLUMN);
+    coopMatLoad(m_tile, memory, AT_M + t * MATRIX_N * PITCH_X + (part * Q + k * MATRIX_K) / 8, PITCH_X, BY_COLUMN);
     [[unroll]] for (uint m = 0; m < ROW_TILES; ++m) sums[m][t] = coopMatMulAdd(x[m][k], m_tile, sums[m][t]);
 }
 
@@ -147,7 +147,8 @@ void finish_sums(uint t) {
     MATRIX_SUM factor;  // of a token, so the same in all rows
     coopMatLoad(factor, factor_of, t * MATRIX_N, 0, BY_ROW);
     [[unroll]] for (uint m = 0; m < ROW_TILES; ++m) sums[m][t] *= factor;
-    FOR(k, 0, DEPTHS, add_within_chunk(t, k))
+    FOR(k, 0, DEPTHS, add_within_chunk(t, k, 0))
+    if (SPLIT_M) FOR(k, 0, DEPTHS, add_within_chunk(t, k, 1))
     [[unroll]] for (uint m = 0; m < ROW_TILES; ++m) {
         sums[m][t] *= unscale_of_cb();
         if (D_present) add_skip(m, t);
@@ -161,8 +162,7 @@ void add_to_state(uint n, uint k) {
 }
 
 void advance_state(uint n, float keep) {
-    [[unroll]] for (uint m = 0; m < ROW_TILES; ++m)
-        [[unroll]] for (uint i = 0; i < state[m][n].length(); ++i) state[m][n][i] *= keep;
+    [[unroll]] for (uint m = 0; m < ROW_TILES; ++m) state[m][n] *= keep;
     FOR(k, 0, DEPTHS, add_to_state(n, k))
 }
 
@@ -184,7 +184,7 @@ void store_sums(uint t) {
 }
 
 // y of the chunk, which goes to the subgroup's segments.
-void multiply(uint c) {
+void multiply() {
     FOR(k, 0, DEPTHS, load_x(k))
     FOR(t, 0, TOKEN_TILES, clear_sums(t))
     FOR(step, 0, STATE_STEPS, add_state(step))

@@ -1,8 +1,8 @@
 // The fused scan's way of tensors: from memory to registers a chunk ahead, from there to operands in shared memory, and y
 // from shared memory back.
 
-// Rows of pieces are dealt to as many neighbouring invocations as the next power of two, so that what an invocation reads
-// next lies a constant further on; a few idle where the size is none.
+// Rows of pieces are dealt to as many neighbouring invocations as the next power of two, so that an invocation keeps its columns;
+// a few idle where the size is none.
 #define POWER_OF_TWO_FROM(v) ((v) <= 1 ? 1 : (v) <= 2 ? 2 : (v) <= 4 ? 4 : (v) <= 8 ? 8 : (v) <= 16 ? 16 : 32)
 
 // ---- the steps: rows from the pre-pass (shared/ssd_fused.h), a chunk further ahead ------------------
@@ -36,7 +36,7 @@ uint x_row() { return thread_index() % X_LANES * 8; }
 uint x_token(uint k) { return k * X_STEP + thread_index() / X_LANES; }
 bool has_x(uint k) { return (X_LANES * 8 == ROWS || x_row() < ROWS) && (Q % X_STEP == 0 || x_token(k) < Q); }
 bool is_inside_x(uint k) { return has_x(k) && (HEADDIM % ROWS == 0 || first_row() + x_row() < HEADDIM); }
-// Its segment in shared memory, and the piece within a part of that.
+// Its segment in shared memory, and the piece within that.
 uint x_segment(uint k) { return AT_X + x_token(k) * PITCH_X + x_row() / MATRIX_M * SEGMENT; }
 uint x_part() { return x_row() % MATRIX_M / 8; }
 
@@ -167,14 +167,20 @@ void stage_m(uint c) {
             // Above the diagonal CB may be anything: not multiplied with 0 but left out.
             [[unroll]] for (uint i = 0; i < 4; ++i) v[4 * half_piece + i] = s + 4 * half_piece + i <= t ? value[i] : 0.0;
         }
+        float rest[8];
+        [[unroll]] for (uint i = 0; i < 8; ++i) {
+            rest[i] = rest_part(v[i]);
+            if (SPLIT_M) v[i] = leading_part(v[i]);
+        }
         memory[AT_M + t * PITCH_X + s / 8] = pack_piece(v);
+        if (SPLIT_M) memory[AT_M + t * PITCH_X + (Q + s) / 8] = pack_piece(rest);
     }
 }
 
 // ---- all of a chunk -------------------------------------------------------------------------------
 
-// Of chunk c. Without a condition, which would make the compiler wait for what was read: in place of a token past the last, the last
-// one; in place of columns and rows past the tensors' own, others.
+// Of chunk c, without branches: in place of a token past the last, the last one; in place of columns and rows past the tensors' own,
+// others.
 void load_chunk(uint c) {
     const uint last = push.header[HEADER_TOKENS] - 1, g = head() / HEADS_PER_GROUP;
     const uint column = bc_column(), row = min(first_row() + x_row(), HEADDIM - 8);

@@ -9,6 +9,7 @@
 #define SPEC_FUSED_ROWS (SPEC_OP + 24)         // rows of headdim in a workgroup, whole tiles
 #define SPEC_FUSED_ROW_TILES (SPEC_OP + 25)    // tiles of rows in a subgroup
 #define SPEC_FUSED_SPLIT_STATE (SPEC_OP + 26)  // multiply what rounding the state lost as well
+#define SPEC_FUSED_SPLIT_M (SPEC_OP + 28)      // the same of C B^T with decay and step
 #define SPEC_FUSED_UNROLL (SPEC_OP + 27)       // whether the loops over tiles are: a CPU's compiler takes minutes for it
 
 // What the pre-pass tells of a chunk beside C B^T, so that f16 operands stay in range.

@@ -117,15 +117,16 @@ const ModelConfig& model_config(const Model* model) noexcept {
     return model ? model->config : kNone;
 }
 
-ModelInfo model_info(const Model* model) noexcept {
+ModelInfo Model::info(uint64_t parameters) const {
     ModelInfo info;
-    if (!model) return info;
-    info.parameters = parameter_count(model->config);
-    info.weight_bytes = model->weights->bytes();
-    info.step_weight_bytes = model->weights->step_bytes();
-    info.weights = model->weight_type;
-    info.prefill_type = model->prefill_type;
+    info.parameters = parameters;
+    info.weight_bytes = weights->bytes();
+    info.step_weight_bytes = weights->step_bytes();
+    info.weights = weight_type;
+    info.prefill_type = prefill_type;
     return info;
 }
+
+ModelInfo model_info(const Model* model) noexcept { return model ? model->info(parameter_count(model->config)) : ModelInfo(); }
 
 }  // namespace scandium

@@ -24,6 +24,7 @@ struct Model {
     std::unique_ptr<DeviceWeights> weights;
 
     VkBufferUsageFlags buffer_usage() const;
+    ModelInfo info(uint64_t parameters) const;
 };
 
 bool is_complete(const ModelHost& host);

@@ -9,16 +9,16 @@
 namespace scandium {
 namespace {
 
-constexpr uint32_t kMostHeadSize = 1024, kUsualHeadSize = 64, kChunkStep = 16;
+constexpr uint32_t kMostHeaddim = 1024, kUsualHeaddim = 64, kChunkStep = 16;
 
 struct Range {
     const char* name;
     uint32_t value, least, most;
 };
 
-// The largest power of two up to kUsualHeadSize that divides `channels`.
-uint32_t usual_head_size(uint32_t channels) {
-    uint32_t size = kUsualHeadSize;
+// The largest power of two up to kUsualHeaddim that divides `channels`.
+uint32_t usual_headdim(uint32_t channels) {
+    uint32_t size = kUsualHeaddim;
     while (channels % size) size /= 2;
     return size;
 }
@@ -53,7 +53,7 @@ SequenceModelConfig checked(const SequenceModelConfig& config, const char* call)
         {"hidden_size", config.hidden_size, 1, 4096},
         {"state_size", config.state_size, 1, 512},
         {"expand_factor", config.expand_factor, 1, 8},
-        {"head_size", config.head_size, 0, kMostHeadSize},
+        {"headdim", config.headdim, 0, kMostHeaddim},
         {"conv_size", config.conv_size, 2, 8},
         {"num_layers", config.num_layers, 1, 256},
         {"window_size", config.window_size, 1, 65536},
@@ -69,10 +69,10 @@ SequenceModelConfig checked(const SequenceModelConfig& config, const char* call)
         throw FileError(format("%s: norm_eps is %g, but 0 to 1 is expected", call, static_cast<double>(config.norm_eps)));
     const uint32_t channels = config.hidden_size * config.expand_factor;
     SequenceModelConfig out = config;
-    if (out.head_size == 0) out.head_size = usual_head_size(channels);
-    if (channels % out.head_size)
-        throw FileError(format("%s: head_size is %u, but a divisor of the %u channels (hidden_size * expand_factor) is expected", call,
-                               out.head_size, channels));
+    if (out.headdim == 0) out.headdim = usual_headdim(channels);
+    if (channels % out.headdim)
+        throw FileError(format("%s: headdim is %u, but a divisor of the %u channels (hidden_size * expand_factor) is expected", call,
+                               out.headdim, channels));
     return out;
 }
 
@@ -85,8 +85,8 @@ ModelConfig layers_of(const SequenceModelConfig& config) {
     layers.d_inner = layers.d_ssm = layers.norm_group_size = config.hidden_size * config.expand_factor;
     layers.dstate = config.state_size;
     layers.conv_width = config.conv_size;
-    layers.headdim = config.head_size;
-    layers.nheads = layers.d_ssm / config.head_size;
+    layers.headdim = config.headdim;
+    layers.nheads = layers.d_ssm / config.headdim;
     layers.ngroups = 1;
     layers.chunk_size = config.chunk_size;
     layers.gated_norm = true;

@@ -6,7 +6,7 @@
 
 namespace scandium {
 
-// With head_size filled in. Refuses options out of range with a sentence that `call` begins. Throws FileError.
+// With headdim filled in. Refuses options out of range with a sentence that `call` begins. Throws FileError.
 SequenceModelConfig checked(const SequenceModelConfig& config, const char* call);
 
 // Of one that is checked. The head has a row for each output.

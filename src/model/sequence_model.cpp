@@ -79,14 +79,7 @@ const SequenceModelConfig& sequence_model_config(const SequenceModel* model) noe
 }
 
 ModelInfo sequence_model_info(const SequenceModel* model) noexcept {
-    ModelInfo info;
-    if (!model) return info;
-    info.parameters = sequence_param_count(model->config);
-    info.weight_bytes = model->network.weights->bytes();
-    info.step_weight_bytes = model->network.weights->step_bytes();
-    info.weights = model->network.weight_type;
-    info.prefill_type = model->network.prefill_type;
-    return info;
+    return model ? model->network.info(sequence_param_count(model->config)) : ModelInfo();
 }
 
 }  // namespace scandium

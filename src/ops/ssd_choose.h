@@ -19,7 +19,7 @@ struct SsdProblem {
     uint64_t sequences = 0;   // in a row, at most; 0: unknown
     uint32_t chunk_size = 0;  // 0: free
     bool has_states = false;  // the states at chunk boundaries are asked for
-    bool has_initial = false, has_z = false;
+    bool has_initial = false, has_z = false, has_D = false;
     bool in_pieces = false;  // x, B and C can be read 16 bytes at a time
     SsdAlgorithm algorithm = SsdAlgorithm::automatic;
     Variant variant = Variant::automatic;

@@ -56,6 +56,7 @@ Dispatch ssd_fused_scan(const SsdSlice& slice, const SsdChoice& choice) {
     d.spec(SPEC_FUSED_ROWS, fused.rows);
     d.spec(SPEC_FUSED_ROW_TILES, fused.row_tiles);
     d.spec(SPEC_FUSED_SPLIT_STATE, uint32_t(fused.split_state));
+    d.spec(SPEC_FUSED_SPLIT_M, uint32_t(fused.split_m));
     d.spec(SPEC_FUSED_UNROLL, uint32_t(fused.unroll));
     d.argument(FUSED_X, slice.x, Access::read);
     d.argument(FUSED_B, slice.B, Access::read);

@@ -10,7 +10,7 @@ namespace {
 constexpr uint32_t kMostRows = 80;      // of headdim in a workgroup: 5 tiles of 16
 constexpr uint32_t kMostColumns = 256;  // of the state, which a subgroup has in registers
 // Of the state in a lane. Where subgroups have fewer than 32 lanes, the registers that a lane has are fewer as well: Intel's compiler
-// spills 370 to 960 at 128 and 256 (docs/fleet.md). An H100 has room for 128.
+// spills 370 to 960 at 128 and 256 (docs/fleet.md). Lanes of 32 and more are taken to have 255, as NVIDIA's do.
 constexpr uint32_t kMostRegisters = 64, kMostRegistersOf32 = 128;
 constexpr uint32_t kSharedBytes = 49152;  // at most, even where a device has more: a second workgroup hides latency
 
@@ -24,7 +24,8 @@ uint32_t columns_of(const FusedChoice& c, const SsdProblem& problem) { return ro
 uint32_t scan_shared_memory(const FusedChoice& c, const SsdProblem& problem) {
     constexpr uint32_t q = FUSED_CHUNK;
     const uint32_t pitch_bc = odd_from(columns_of(c, problem) / 4);
-    const uint32_t segment = (c.packed_y ? 1 : 2) * c.shape.m / 8, pitch_x = odd_from(c.rows / c.shape.m * segment + q / 8);
+    const uint32_t segment = (c.packed_y ? 1 : 2) * c.shape.m / 8,
+                   pitch_x = odd_from(c.rows / c.shape.m * segment + (c.split_m ? 2 : 1) * q / 8);
     const uint32_t pieces = q * (pitch_bc + pitch_x);
     return 16 * pieces + 16 * 2 * FUSED_STEP_VECTORS + 4 * q + 4 * 3;  // steps_of, factor_of; largest_x twice, largest_state
 }
@@ -90,7 +91,9 @@ const char* try_fused(const Caps& caps, const SsdProblem& problem, const Product
     c->subgroup_size = product.local_size / 4;
     c->cb_local_size = 4 * c->subgroup_size;
     c->cb_shared_memory = cb_shared_memory(*c, problem);
-    c->split_state = problem.has_initial;  // a state of the caller's may be all of y for a while
+    // A state of the caller's may be all of y for a while. Without D, which multiplies x exactly, C B^T may.
+    c->split_state = problem.has_initial;
+    c->split_m = !problem.has_D;
     const uint32_t registers = c->shape.m * columns_of(*c, problem) / c->subgroup_size;
     if (registers > (c->subgroup_size < 32 ? kMostRegisters : kMostRegistersOf32))
         c->why_not_chosen = "the state takes most registers of a lane";

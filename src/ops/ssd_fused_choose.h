@@ -17,8 +17,8 @@ struct FusedChoice {
     CooperativeMatrixShape shape;
     uint32_t subgroup_size = 0, required_subgroup_size = 0;
     uint32_t rows = 0, row_tiles = 1;
-    // Whether the state is multiplied a second time, with what rounding took from it.
-    bool split_state = false;
+    // Whether the state, and C B^T with decay and step, are multiplied a second time, with what rounding took from them.
+    bool split_state = false, split_m = false;
     bool unroll = true;
     bool converts = false;                             // sums to operands (coopmat2 flavours), rather than through shared memory
     bool packed_y = false;                             // y lies in shared memory in the operands' type

@@ -94,6 +94,7 @@ Result check_ssd_scan(const Graph& graph, const SsdScan& op, SsdProblem* out) {
     out->variant = op.variant;
     out->has_initial = op.initial_states != kNoTensor;
     out->has_z = op.z != kNoTensor;
+    out->has_D = op.D != kNoTensor;
     out->y = graph.tensors[op.y].dtype;
     out->has_states = op.states != kNoTensor;
     out->in_pieces = true;

@@ -18,7 +18,7 @@ def expect(holds, what, outcome):
 small = ["--agents", "100", "--frames", "30", "--hidden", "16"]
 outcome = run(*small, "--json")
 if outcome.returncode == 77:
-    print(outcome.stdout.strip())
+    print(outcome.stderr.strip())
     sys.exit(77)
 expect(outcome.returncode == 0, "the sample fails", outcome)
 found = json.loads(outcome.stdout)

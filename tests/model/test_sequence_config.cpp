@@ -75,7 +75,7 @@ TEST_CASE("sequence config: the head's size is a power of two that divides the c
     config.hidden_size = 7;
     config.expand_factor = 1;
     CHECK(heads() == 7);
-    config.head_size = 7;
+    config.headdim = 7;
     CHECK(heads() == 1);
 }
 
@@ -108,7 +108,7 @@ TEST_CASE("sequence config: options out of range are refused by name, with the l
     says(&Config::window_size, 0, "window_size is 0");
     says(&Config::chunk_size, 24, "chunk_size is 24, but a multiple of 16");
     says(&Config::chunk_size, 272, "chunk_size is 272");
-    says(&Config::head_size, 96, "head_size is 96, but a divisor of the 512 channels");
+    says(&Config::headdim, 96, "headdim is 96, but a divisor of the 512 channels");
     config.norm_eps = std::numeric_limits<float>::quiet_NaN();
     CHECK_THAT(refusal(config), ContainsSubstring("norm_eps"));
     config.norm_eps = 1e-5f;

@@ -354,16 +354,13 @@ TEST_CASE("context: ranges outside a buffer") {
     destroy_buffer(context, buffer);
 }
 
-TEST_CASE("context: a number that is no index is looked for in the names") {
+TEST_CASE("context: a number of three digits and more is looked for in the names") {
     const std::string name = TestDevice::get().caps().device_name;
-    uint32_t count = 0;
-    const auto each = [](void* user, const DeviceEntry&) { ++*static_cast<uint32_t*>(user); };
-    REQUIRE(list_devices(each, &count) == Result::ok);
     std::string number;
     for (size_t i = 0; i <= name.size(); ++i) {
         if (i < name.size() && name[i] >= '0' && name[i] <= '9')
             number += name[i];
-        else if (number.size() > 3 || (!number.empty() && std::stoul(number) >= count))
+        else if (number.size() >= 3)
             break;
         else
             number.clear();

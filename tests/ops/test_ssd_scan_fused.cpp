@@ -1,6 +1,7 @@
 // ssd_scan's fused form, where the device has matrix units. Compiling for them is slow on a CPU, so each case has many options.
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/generators/catch_generators.hpp>
+#include <catch2/generators/catch_generators_range.hpp>
 #include <catch2/matchers/catch_matchers_string.hpp>
 #include <cmath>
 #include <cstring>
@@ -16,13 +17,13 @@ namespace {
 using Catch::Matchers::ContainsSubstring;
 
 // The last chunk is short, and no tile fits headdim or dstate.
-SsdCase fused_case(MemoryAccess access = MemoryAccess::automatic) {
+SsdCase fused_case(DType io, MemoryAccess access = MemoryAccess::automatic) {
     SsdCase c;
     c.algorithm = SsdAlgorithm::fused;
     c.variant = Variant::coopmat;
     c.access = access;
     c.shape = {2, 70, 4, 24, 2, 40};
-    return c.with_io(matrix_dtype());
+    return c.with_io(io);
 }
 
 void skip_if_missing(const SsdCase& c) {
@@ -31,7 +32,7 @@ void skip_if_missing(const SsdCase& c) {
 }
 
 TEST_CASE("fused: every option, and fewer tokens than planned") {
-    SsdCase c = fused_case().with_everything();
+    SsdCase c = fused_case(GENERATE(from_range(matrix_dtypes()))).with_everything();
     skip_if_missing(c);
     c.D = SsdD::per_element;
     c.final_dtype = c.x_dtype;
@@ -43,7 +44,7 @@ TEST_CASE("fused: every option, and fewer tokens than planned") {
 }
 
 TEST_CASE("fused: no option, through descriptors, with y in f32") {
-    SsdCase c = fused_case(MemoryAccess::descriptor);
+    SsdCase c = fused_case(GENERATE(from_range(matrix_dtypes())), MemoryAccess::descriptor);
     skip_if_missing(c);
     c.shape = {1, 64, 3, 16, 1, 16};
     c.y_dtype = DType::f32;
@@ -58,7 +59,7 @@ TEST_CASE("fused: no option, through descriptors, with y in f32") {
 
 // What is computed on the way would leave f16 on either side.
 TEST_CASE("fused: magnitudes beyond f16") {
-    SsdCase c = fused_case();
+    SsdCase c = fused_case(GENERATE(from_range(matrix_dtypes())));
     skip_if_missing(c);
     c.shape = {1, 70, 2, 16, 1, 32};
     c.initial_states = true;
@@ -144,7 +145,7 @@ void check_spoilt(const SsdRun& clean, const SsdRun& spoilt, const Spoiler& s, b
 }
 
 TEST_CASE("fused: a NaN or an infinity is not lost, and leaves what it does not reach as good as it was") {
-    SsdCase c = fused_case();
+    SsdCase c = fused_case(GENERATE(from_range(matrix_dtypes())));
     skip_if_missing(c);
     c.shape = {2, 70, 4, 16, 2, 32};
     c.y_dtype = DType::f32;
@@ -165,7 +166,7 @@ TEST_CASE("fused: a NaN or an infinity is not lost, and leaves what it does not 
 }
 
 TEST_CASE("fused: tokens too far apart for one binding, so that the state is carried from part to part") {
-    SsdCase c = fused_case(MemoryAccess::descriptor);
+    SsdCase c = fused_case(matrix_dtype(), MemoryAccess::descriptor);
     skip_if_missing(c);
     constexpr uint64_t kMiB = (1 << 20) / 2;
     c.separate_buffers = c.initial_states = true;
@@ -176,7 +177,7 @@ TEST_CASE("fused: tokens too far apart for one binding, so that the state is car
 }
 
 TEST_CASE("fused: what it cannot do is refused with the reason, and left to the staged form where not forced") {
-    SsdCase c = fused_case();
+    SsdCase c = fused_case(matrix_dtype());
     skip_if_missing(c);
     std::string reason;
     SECTION("states") {

@@ -64,6 +64,7 @@ std::string missing(const SsdPath& path);
 // Whether cooperative matrices of this device multiply such operands into f32; one that they do, or f32.
 bool multiplies_matrices_of(DType operands);
 DType matrix_dtype();
+std::vector<DType> matrix_dtypes();  // all of them
 // Every algorithm with every variant and access; those that the device has.
 std::vector<SsdPath> device_paths();
 // Each algorithm as the library would choose it, and at the floor: scalar, with descriptors. On a CPU without matrix units:

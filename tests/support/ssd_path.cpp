@@ -15,11 +15,15 @@ bool multiplies_matrices_of(DType operands) {
     return false;
 }
 
-DType matrix_dtype() {
+std::vector<DType> matrix_dtypes() {
+    std::vector<DType> dtypes;
     for (DType dtype : {DType::f16, DType::bf16})
-        if (multiplies_matrices_of(dtype)) return dtype;
-    return DType::f32;
+        if (multiplies_matrices_of(dtype)) dtypes.push_back(dtype);
+    if (dtypes.empty()) dtypes.push_back(DType::f32);
+    return dtypes;
 }
+
+DType matrix_dtype() { return matrix_dtypes().front(); }
 
 std::string missing(const SsdPath& path) {
     const Caps& caps = TestDevice::get().caps();

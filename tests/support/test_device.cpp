@@ -19,6 +19,21 @@ bool environment_is(const char* name, const char* value) {
     return found && std::strcmp(found, value) == 0;
 }
 
+Features features_named(const std::string& name) {
+    if (name == "none") return {};
+    if (name == "buffer_device_address") return {.buffer_device_address = true};
+    if (name == "khr_matrices")
+        return {.storage_buffer_16bit = true,
+                .shader_float16 = true,
+                .buffer_device_address = true,
+                .subgroup_size_control = true,
+                .compute_full_subgroups = true,
+                .vulkan_memory_model = true,
+                .cooperative_matrix = true,
+                .bfloat16_cooperative_matrix = true};
+    throw std::runtime_error("SCANDIUM_TEST_FEATURES is " + name);
+}
+
 }  // namespace
 
 TestDevice::TestDevice() {
@@ -26,9 +41,7 @@ TestDevice::TestDevice() {
     options.device = std::getenv("SCANDIUM_TEST_DEVICE");
     options.validation = validates_ = environment_is("SCANDIUM_TEST_VALIDATION", "1");
     if (const char* only = std::getenv("SCANDIUM_TEST_FEATURES")) {
-        features_.buffer_device_address = std::strcmp(only, "buffer_device_address") == 0;
-        if (!features_.buffer_device_address && std::strcmp(only, "none") != 0)
-            throw std::runtime_error(std::string("SCANDIUM_TEST_FEATURES is ") + only);
+        features_ = features_named(only);
         options.features = &features_;
     }
     options.diagnostics_user = &messages_;

@@ -2,7 +2,8 @@
 //   SCANDIUM_TEST_DEVICE       index or part of the name; unset: the best one
 //   SCANDIUM_TEST_VALIDATION   1: validation layers, and every message fails the test that caused it
 //   SCANDIUM_TEST_FEATURES     "none": enable no optional feature, as on a plain Vulkan 1.1 device;
-//                              "buffer_device_address": only that one; unset: all
+//                              "buffer_device_address": only that one; "khr_matrices": all but conversions of cooperative
+//                              matrices; unset: all
 //   SCANDIUM_TEST_PATHS        "few": each variant by one way to memory only; unset: by every way
 #pragma once
 

@@ -26,7 +26,7 @@ SsdProblem layer(uint64_t batch = 1, uint32_t nheads = 80) {
     problem.headdim = 64;
     problem.dstate = 128;
     problem.x = problem.B = problem.C = problem.y = DType::f16;
-    problem.in_pieces = true;
+    problem.in_pieces = problem.has_D = true;
     return problem;
 }
 
@@ -151,6 +151,16 @@ TEST_CASE("choose: a state of the caller's is multiplied with all its bits") {
     CHECK_FALSE(choose_ssd(matrix_caps(16, 16, 16), problem).choice.fused.split_state);
     problem.has_initial = true;
     CHECK(choose_ssd(matrix_caps(16, 16, 16), problem).choice.fused.split_state);
+}
+
+TEST_CASE("choose: without D all bits of C B^T are multiplied, for which shared memory has room") {
+    SsdProblem problem = layer();
+    const FusedChoice with_D = choose_ssd(matrix_caps(16, 16, 16), problem).choice.fused;
+    problem.has_D = false;
+    const FusedChoice without = choose_ssd(matrix_caps(16, 16, 16), problem).choice.fused;
+    CHECK_FALSE(with_D.split_m);
+    CHECK(without.split_m);
+    CHECK(without.shared_memory == with_D.shared_memory + 32 * 32 * 2);
 }
 
 }  // namespace

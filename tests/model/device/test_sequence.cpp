@@ -31,7 +31,7 @@ SequenceModelConfig small_heads() {
     SequenceModelConfig config = real_time_sequence_config(1, 9);
     config.hidden_size = 18;
     config.expand_factor = 3;
-    config.head_size = 9;
+    config.headdim = 9;
     config.conv_size = 2;
     config.window_size = 1;
     return config;
