@@ -18,12 +18,16 @@ print_step_times() {
     printf '%s\n' "${step_times[@]}"
 }
 
-# Configures and builds one preset; the rest are arguments for the build, such as --target NAME.
+# build_preset PRESET [-DNAME=VALUE...] [OPTION...]: configures and builds it; the options, such as --target NAME, are the build's.
 build_preset() {
-    local preset=$1
+    local preset=$1 definitions=()
     shift
+    while [[ "${1:-}" == -D* ]]; do
+        definitions+=("$1")
+        shift
+    done
     mkdir -p build
-    cmake --preset "$preset" >"build/$preset.configure.log" 2>&1 || {
+    cmake --preset "$preset" "${definitions[@]}" >"build/$preset.configure.log" 2>&1 || {
         cat "build/$preset.configure.log"
         return 1
     }
