@@ -7,9 +7,8 @@
 #endif
 // The recurrence itself, token by token with the state in registers (see ops/ssd_scan.h for the equation).
 //
-// The state of a head is headdim rows of dstate. LANES neighbouring invocations share ROWS rows: lane k holds
-// columns k, k + LANES, k + 2 LANES... COLUMNS of them, so that B and C are read side by side and each value
-// serves ROWS rows. What differs per token but not per row (step and decay) is computed once for BLOCK
+// LANES neighbouring invocations share ROWS rows of the state (lib/ssd_recurrent.glsl), so that B and C are read side by side
+// and each value serves ROWS rows. What differs per token but not per row (step and decay) is computed once for BLOCK
 // tokens by the workgroup, in shared memory.
 //
 // Products are added with fma(), spelled out, and sums are `precise`: left to the compiler, they could be contracted or
@@ -22,23 +21,14 @@
 #include "lib/ssd.glsl"
 #include "lib/ssd_dt.glsl"
 
-TENSOR(RECURRENT_X, x)
-TENSOR(RECURRENT_DT, dt)
-TENSOR(RECURRENT_A, A)
-TENSOR(RECURRENT_B, B)
-TENSOR(RECURRENT_C, C)
-TENSOR(RECURRENT_D, D)
-TENSOR(RECURRENT_Z, z)
-TENSOR(RECURRENT_DT_BIAS, dt_bias)
-TENSOR(RECURRENT_INITIAL, initial_states)
-TENSOR(RECURRENT_SEQ, seq)
-TENSOR(RECURRENT_Y, y)
-TENSOR(RECURRENT_FINAL, final_states)
-TENSOR(RECURRENT_STATES, states)
-
 layout(constant_id = SPEC_SSD_LANES) const uint LANES = 8;
 layout(constant_id = SPEC_SSD_ROWS) const uint ROWS = 2;
 layout(constant_id = SPEC_SSD_COLUMNS) const uint COLUMNS = 16;
+#include "lib/ssd_recurrent.glsl"
+
+TENSOR(RECURRENT_DT, dt)
+TENSOR(RECURRENT_A, A)
+TENSOR(RECURRENT_DT_BIAS, dt_bias)
 
 const uint BLOCK = SSD_RECURRENT_BLOCK;  // tokens
 const uint ROWS_OF_GROUP = gl_WorkGroupSize.x / LANES * ROWS;
@@ -49,70 +39,6 @@ shared uint restart_of[BLOCK];
 #if !SUBGROUP
 shared float partial[BLOCK * ROWS_OF_GROUP * LANES];
 #endif
-
-float state[ROWS * COLUMNS];
-
-struct Place {
-    uint b, h, g;         // batch row, head, group
-    uint first, count;    // tokens
-    uint sequence;        // row of initial_states and final_states
-    uint lane, row;       // of this invocation: column it starts at, first of its rows
-};
-
-Place my_place() {
-    Place at;
-#if SUBGROUP
-    const uint id = gl_SubgroupID * gl_SubgroupSize + gl_SubgroupInvocationID;
-#else
-    const uint id = gl_LocalInvocationID.x;
-#endif
-    at.h = gl_WorkGroupID.y;
-    at.g = at.h / HEADS_PER_GROUP;
-    at.sequence = gl_WorkGroupID.z;
-    at.lane = id % LANES;
-    at.row = (gl_WorkGroupID.x * (gl_WorkGroupSize.x / LANES) + id / LANES) * ROWS;
-    const uint tokens = push.header[HEADER_TOKENS];
-    if (PACKING == PACKING_CU_SEQLENS) {  // offsets come from device memory: keep them inside
-        at.b = 0;
-        at.first = uint(clamp(seq_load_int(at.sequence * seq_s1), 0, int(tokens)));
-        at.count = uint(clamp(seq_load_int((at.sequence + 1) * seq_s1), int(at.first), int(tokens))) - at.first;
-    } else {
-        at.b = at.sequence;
-        at.first = 0;
-        at.count = tokens;
-    }
-    return at;
-}
-
-bool is_inside(Place at, uint r, uint j) { return at.row + r < HEADDIM && at.lane + j * LANES < DSTATE; }
-
-void load_initial(Place at) {
-    [[unroll]] for (uint r = 0; r < ROWS; ++r)
-        [[unroll]] for (uint j = 0; j < COLUMNS; ++j) {
-            float v = 0.0;
-            if (initial_states_present && is_inside(at, r, j))
-                v = initial_states_load(at.sequence * initial_states_s0 + at.h * initial_states_s1 + (at.row + r) * initial_states_s2 +
-                                        (at.lane + j * LANES) * initial_states_s3);
-            state[r * COLUMNS + j] = v;
-        }
-}
-
-void store_final(Place at) {
-    [[unroll]] for (uint r = 0; r < ROWS; ++r)
-        [[unroll]] for (uint j = 0; j < COLUMNS; ++j)
-            if (is_inside(at, r, j))
-                final_states_store(at.sequence * final_states_s0 + at.h * final_states_s1 + (at.row + r) * final_states_s2 +
-                                       (at.lane + j * LANES) * final_states_s3, state[r * COLUMNS + j]);
-}
-
-// The state that enters chunk c.
-void store_chunk(Place at, uint c) {
-    [[unroll]] for (uint r = 0; r < ROWS; ++r)
-        [[unroll]] for (uint j = 0; j < COLUMNS; ++j)
-            if (is_inside(at, r, j))
-                states_store(at.b * states_s0 + c * states_s1 + at.h * states_s2 + (at.row + r) * states_s3 +
-                                 (at.lane + j * LANES) * states_s4, state[r * COLUMNS + j]);
-}
 
 // Step, decay and restart of BLOCK tokens from `block` on, by the first invocations of the workgroup.
 void prepare_block(Place at, uint block, float a, float bias) {
@@ -129,14 +55,6 @@ void prepare_block(Place at, uint block, float a, float bias) {
             restart_of[i] = seq_load_int(at.b * seq_s0 + token * seq_s1) != seq_load_int(at.b * seq_s0 + (token - 1) * seq_s1) ? 1 : 0;
     }
     barrier();  // the block is complete
-}
-
-void store_y(Place at, uint token, uint p, float sum) {
-    if (p >= HEADDIM) return;
-    precise float value = sum;
-    if (D_present) value = fma(D_load(at.h * D_s0 + p * D_s1), x_load(at.b * x_s0 + token * x_s1 + at.h * x_s2 + p * x_s3), value);
-    if (z_present) value *= silu(z_load(at.b * z_s0 + token * z_s1 + at.h * z_s2 + p * z_s3));
-    y_store(at.b * y_s0 + token * y_s1 + at.h * y_s2 + p * y_s3, value);
 }
 
 // One token: S = decay * S + step * x B^T, and this lane's share of S C.
@@ -160,12 +78,6 @@ void advance(Place at, uint i, uint token, out float sums[ROWS]) {
             sums[r] = fma(state[r * COLUMNS + j], c_n, sums[r]);
         }
     }
-}
-
-// A restart must forget even an infinite state, which 0 * S would not.
-void forget_if_restarted(uint i) {
-    if (PACKING != PACKING_SEQ_IDX || restart_of[i] == 0) return;
-    [[unroll]] for (uint e = 0; e < ROWS * COLUMNS; ++e) state[e] = 0.0;
 }
 
 #if SUBGROUP
@@ -212,7 +124,7 @@ void main() {
             // Software drivers read uniform addresses even where no lane is active, so past the loop's end: stay inside.
             const uint token = at.first + min(block + i, at.count - 1);
             float sums[ROWS];
-            forget_if_restarted(min(i, BLOCK - 1));
+            if (PACKING == PACKING_SEQ_IDX && restart_of[min(i, BLOCK - 1)] != 0) forget();
             advance(at, min(i, BLOCK - 1), token, sums);
             finish_token(at, min(i, BLOCK - 1), token, sums);
         }

@@ -26,6 +26,8 @@
 // What kernels and the code that dispatches them count with.
 #define SSD_CUMSUM_HEADS 8       // chunk_cumsum, subgroup: heads of a workgroup
 #define SSD_RECURRENT_BLOCK 16   // recurrent: tokens whose steps are prepared together
+#define SSD_TILE 4               // recurrent_tile: tokens between which the state is left alone
+#define SSD_STRIP 32             // recurrent_tile: columns of the state in one block of code
 #define COOPMAT_TILE_K 32        // the products through cooperative matrices
 #define COOPMAT_PITCH ((COOPMAT_TILE_K + 8) / 2)  // words from one row of an operand's tile to the next
 
@@ -37,6 +39,7 @@
 #define HEADER_HEADS 1       // heads in the dispatch's part
 #define HEADER_SEQUENCES 2   // packed: sequences of a row that the tables have room for
 #define HEADER_CHUNKS 3      // packed: chunks of a row that the table has room for
+#define HEADER_DSTATE 3      // recurrent_tile: dstate, where the compiler does not see it
 
 // A row of the chunk table: a head of TABLE_HEAD words, then TABLE_ENTRY words for each chunk.
 #define TABLE_CHUNKS 0                       // chunks in use
@@ -107,5 +110,13 @@
 #define RECURRENT_Y 10
 #define RECURRENT_FINAL 11
 #define RECURRENT_STATES 12
+#define RECURRENT_TERMS 13   // recurrent_tile
+
+#define TERMS_DT 0
+#define TERMS_A 1
+#define TERMS_DT_BIAS 2
+#define TERMS_B 3
+#define TERMS_C 4
+#define TERMS_TERMS 5
 
 #endif

@@ -2,6 +2,7 @@
 
 #include "ops/choose.h"
 
+#include "shared/ssd.h"
 #include "shared/ssd_fused.h"
 
 namespace scandium {
@@ -101,7 +102,20 @@ void choose_cumsum(const Caps& caps, Variant wanted, CumsumChoice* out) {
 constexpr uint32_t kColumns = 16;  // columns a lane: with two rows 32 registers of state
 constexpr uint32_t kMostColumns = 64;
 
+// Whether the recurrence goes a few tokens at a time, with a row of the state in a lane: where loads that are the same for all
+// lanes are cheap and registers are memory. A row past 256 columns is more code than is worth compiling.
+bool is_tiled(const Caps& caps, const SsdProblem& problem) {
+    return caps.device_type == VK_PHYSICAL_DEVICE_TYPE_CPU && problem.variant == Variant::automatic && problem.dstate <= 256;
+}
+
+void choose_tiled(const Caps& caps, RecurrentChoice* out) {
+    out->tiled = true;
+    out->local_size = caps.max_subgroup_size;  // one: they need nothing of each other
+    say(out->reason, "%d tokens at a time: a CPU reads once what lanes share", SSD_TILE);
+}
+
 void choose_recurrent(const Caps& caps, const SsdProblem& problem, RecurrentChoice* out) {
+    if (is_tiled(caps, problem)) return choose_tiled(caps, out);
     out->local_size = 64;
     out->lanes = power_of_two_from((problem.dstate + kColumns - 1) / kColumns);
     out->rows = problem.headdim > 1 ? 2 : 1;

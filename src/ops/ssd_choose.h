@@ -42,8 +42,9 @@ struct CumsumChoice {
     uint32_t local_size = 64, subgroup_size = 0;
 };
 
-// LANES invocations share ROWS rows of the state and hold COLUMNS columns each.
+// LANES invocations share ROWS rows of the state and hold COLUMNS columns each. Tiled: a lane has a row, and tokens go a few at a time.
 struct RecurrentChoice {
+    bool tiled = false;
     Variant variant = Variant::scalar;
     char reason[120] = {};
     uint32_t local_size = 64, subgroup_size = 0;

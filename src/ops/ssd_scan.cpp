@@ -16,7 +16,7 @@ namespace {
 
 using llu = unsigned long long;
 
-enum Transient : uint32_t { kStarts, kTable, kDtOut, kCumsum, kCB, kStates, kLargest, kSteps, kCarry, kTransientCount };
+enum Transient : uint32_t { kStarts, kTable, kDtOut, kCumsum, kCB, kStates, kLargest, kSteps, kTerms, kCarry, kTransientCount };
 
 // The part of the problem that one run of the stages covers.
 struct Extent {
@@ -33,6 +33,7 @@ public:
         if (Result r = choose_ssd_scan(graph_.caps(), graph_.diagnostics(), problem_, &choice_); r != Result::ok) return r;
         chunked_ = choice_.algorithm == SsdAlgorithm::chunked;
         fused_ = choice_.algorithm == SsdAlgorithm::fused;
+        tiled_ = choice_.algorithm == SsdAlgorithm::recurrent && choice_.recurrent.tiled;
         heads_per_group_ = problem_.nheads / problem_.ngroups;
         full_ = full_views();
         if (Result r = choose_extent(); r != Result::ok) return r;
@@ -138,6 +139,7 @@ private:
         if (fused_ && problem_.x == DType::f16)
             out[kLargest] = {"largest", DType::f32, 4, {extent.batch, chunks, groups, FUSED_LARGEST}, {}};
         if (fused_) out[kSteps] = {"steps", DType::f32, 4, {extent.batch, chunks, extent.heads, 4 * FUSED_STEP_VECTORS}, {}};
+        if (tiled_) out[kTerms] = {"terms", DType::f32, 3, {extent.batch, extent.tokens, 2 * extent.heads + SSD_TILE * groups}, {}};
         if (extent.tokens < problem_.seqlen) out[kCarry] = {"carry", DType::f32, 4, {extent.batch, extent.heads, p, n}, {}};
     }
 
@@ -238,8 +240,10 @@ private:
         s->states = transient_[kStates];
         s->largest = transient_[kLargest];
         s->steps = transient_[kSteps];
-        for (View* view : {&s->starts, &s->table, &s->dt_out, &s->dA_cumsum, &s->CB, &s->states, &s->largest, &s->steps})
+        s->terms = transient_[kTerms];
+        for (View* view : {&s->starts, &s->table, &s->dt_out, &s->dA_cumsum, &s->CB, &s->states, &s->largest, &s->steps, &s->terms})
             cut(view, 0, 0, s->batch);
+        cut(&s->terms, 1, 0, s->tokens);
         for (View* view : {&s->dt_out, &s->dA_cumsum}) {
             cut(view, 1, 0, s->heads);
             cut(view, 2, 0, s->chunks);
@@ -286,6 +290,10 @@ private:
             if (Result r = append(ssd_fused_cb(slice, choice_)); r != Result::ok) return r;
             return append(ssd_fused_scan(slice, choice_));
         }
+        if (tiled_) {
+            if (Result r = append(ssd_recurrent_terms(slice, choice_)); r != Result::ok) return r;
+            return append(ssd_recurrent_tile(slice, choice_));
+        }
         if (!chunked_) return append(ssd_recurrent(slice, choice_));
         if (problem_.packing == Packing::seq_idx)
             if (Result r = append(ssd_sequence_starts(slice)); r != Result::ok) return r;
@@ -305,7 +313,7 @@ private:
     Extent extent_{};
     View transient_[kTransientCount];
     uint32_t heads_per_group_ = 1;
-    bool chunked_ = false, fused_ = false;
+    bool chunked_ = false, fused_ = false, tiled_ = false;
     bool told_ = false;
 };
 

@@ -20,7 +20,7 @@ struct SsdSlice {
     float dt_min = 0, dt_max = 0;
 
     View x, dt, A, B, C, D, z, dt_bias, initial_states, seq, y, final_states, states_out;  // seq: seq_idx or cu_seqlens
-    View starts, table, dt_out, dA_cumsum, CB, states, largest, steps;                     // transient
+    View starts, table, dt_out, dA_cumsum, CB, states, largest, steps, terms;              // transient
 };
 
 Dispatch ssd_sequence_starts(const SsdSlice& slice);
@@ -33,6 +33,8 @@ Dispatch ssd_chunk_scan(const SsdSlice& slice, const SsdChoice& choice);
 Dispatch ssd_fused_cb(const SsdSlice& slice, const SsdChoice& choice);
 Dispatch ssd_fused_scan(const SsdSlice& slice, const SsdChoice& choice);
 Dispatch ssd_recurrent(const SsdSlice& slice, const SsdChoice& choice);
+Dispatch ssd_recurrent_terms(const SsdSlice& slice, const SsdChoice& choice);
+Dispatch ssd_recurrent_tile(const SsdSlice& slice, const SsdChoice& choice);
 
 // What every stage is told.
 Dispatch ssd_dispatch(Kernel kernel, const char* name, const SsdSlice& slice, uint32_t chunk_size);

@@ -67,8 +67,7 @@ TEST_CASE("batch rows, with every option") {
 }
 
 TEST_CASE("each option alone") {
-    const SsdPath path = GENERATE(SsdPath{SsdAlgorithm::chunked, Variant::scalar, MemoryAccess::descriptor},
-                                  SsdPath{SsdAlgorithm::recurrent, Variant::automatic, MemoryAccess::automatic});
+    const SsdPath path = GENERATE(from_range(main_paths()));
     SsdCase c = on_path(sized(35, 16, 16), path);
     const int option = GENERATE(range(0, 8));
     if (option == 0) c.D = SsdD::per_head;

@@ -25,6 +25,9 @@ std::vector<DType> matrix_dtypes() {
 
 DType matrix_dtype() { return matrix_dtypes().front(); }
 
+// Where the recurrence left to itself has kernels that no variant names.
+bool is_cpu() { return TestDevice::get().caps().device_type == VK_PHYSICAL_DEVICE_TYPE_CPU; }
+
 std::string missing(const SsdPath& path) {
     const Caps& caps = TestDevice::get().caps();
     const std::string device = std::string(" (") + caps.device_name + ")";
@@ -42,9 +45,10 @@ std::string missing(const SsdPath& path) {
 std::vector<SsdPath> device_paths() {
     std::vector<SsdPath> paths;
     for (SsdAlgorithm algorithm : {SsdAlgorithm::chunked, SsdAlgorithm::recurrent})
-        for (Variant variant : {Variant::scalar, Variant::subgroup, Variant::coopmat})
+        for (Variant variant : {Variant::scalar, Variant::subgroup, Variant::coopmat, Variant::automatic})
             for (MemoryAccess access : {MemoryAccess::address, MemoryAccess::descriptor})
                 if (const SsdPath path{algorithm, variant, access}; missing(path).empty()) {
+                    if (variant == Variant::automatic && !(algorithm == SsdAlgorithm::recurrent && is_cpu())) continue;  // another's kernels
                     const bool again = !paths.empty() && paths.back().algorithm == algorithm && paths.back().variant == variant;
                     if (!again || !few_paths_wanted()) paths.push_back(path);
                 }
@@ -57,7 +61,7 @@ std::vector<SsdPath> device_paths() {
 bool matrices_are_slow() {
     const char* thorough = std::getenv("SCANDIUM_TEST_THOROUGH");
     const bool asked = thorough && std::strcmp(thorough, "1") == 0;
-    return TestDevice::get().caps().device_type == VK_PHYSICAL_DEVICE_TYPE_CPU && !asked;
+    return is_cpu() && !asked;
 }
 
 std::vector<SsdPath> main_paths() {
@@ -70,6 +74,8 @@ std::vector<SsdPath> main_paths() {
     if (few_paths_wanted()) return paths;
     paths.push_back({SsdAlgorithm::chunked, Variant::scalar, MemoryAccess::descriptor});
     paths.push_back({SsdAlgorithm::recurrent, Variant::scalar, MemoryAccess::descriptor});
+    const SsdPath by_token{SsdAlgorithm::recurrent, Variant::subgroup, MemoryAccess::automatic};
+    if (is_cpu() && missing(by_token).empty()) paths.push_back(by_token);
     return paths;
 }
 

@@ -233,6 +233,27 @@ TEST_CASE("choose: few tokens and CPUs take the recurrence") {
     CHECK(choose_ssd(cpu, problem_of(DType::f32)).choice.algorithm == SsdAlgorithm::recurrent);
 }
 
+TEST_CASE("choose: on CPUs the recurrence goes a few tokens at a time, unless a variant is forced") {
+    Caps caps = ssd_gpu_caps(8);
+    SsdProblem problem = problem_of(DType::f32);
+    CHECK_FALSE(choose_ssd(caps, problem).choice.recurrent.tiled);
+    caps.device_type = VK_PHYSICAL_DEVICE_TYPE_CPU;
+    const RecurrentChoice tiled = choose_ssd(caps, problem).choice.recurrent;
+    CHECK(tiled.tiled);
+    CHECK(tiled.local_size == 8);
+    CHECK(tiled.shared_memory == 0);
+    CHECK_THAT(tiled.reason, ContainsSubstring("CPU"));
+    problem.dstate = 256;
+    CHECK(choose_ssd(caps, problem).choice.recurrent.tiled);
+    problem.dstate = 257;
+    CHECK_FALSE(choose_ssd(caps, problem).choice.recurrent.tiled);
+    problem.dstate = 128;
+    problem.variant = GENERATE(Variant::scalar, Variant::subgroup);
+    const RecurrentChoice forced = choose_ssd(caps, problem).choice.recurrent;
+    CHECK_FALSE(forced.tiled);
+    CHECK(forced.variant == problem.variant);
+}
+
 TEST_CASE("choose: the caller's chunk_size is kept, and a free one fits short sequences") {
     SsdProblem problem = problem_of(DType::f32);
     problem.algorithm = SsdAlgorithm::chunked;
