@@ -18,8 +18,11 @@
 
 layout(constant_id = SPEC_SSD_COLUMNS) const uint COLUMNS = 128;
 const uint LANES = 1, ROWS = 1;
+const uint STRIP = DSTATE < SSD_STRIP ? DSTATE : SSD_STRIP;
 #include "lib/ssd_recurrent.glsl"
 TENSOR(RECURRENT_TERMS, terms)
+TENSOR_VECTOR(B)
+TENSOR_VECTOR(C)
 
 struct Tile {
     uint first, count;      // of the whole row of tokens
@@ -61,6 +64,21 @@ Tile load_tile(Place at, uint token, uint p) {
     return tile;
 }
 
+// Columns n to n + 3 of B and C of a token; past the last column, that one again.
+vec4 B_columns(uint base, uint n) {
+    if (B_s3 == 1 && n + 4 <= DSTATE) return B_load4(base + n);
+    vec4 v;
+    [[unroll]] for (uint i = 0; i < 4; ++i) v[i] = B_load(base + min(n + i, DSTATE - 1) * B_s3);
+    return v;
+}
+
+vec4 C_columns(uint base, uint n) {
+    if (C_s3 == 1 && n + 4 <= DSTATE) return C_load4(base + n);
+    vec4 v;
+    [[unroll]] for (uint i = 0; i < 4; ++i) v[i] = C_load(base + min(n + i, DSTATE - 1) * C_s3);
+    return v;
+}
+
 // The state after the tile, and S C_t of the state before.
 void pass_state(Place at, Tile tile, out float sums[SSD_TILE]) {
     uint base_B[SSD_TILE], base_C[SSD_TILE];
@@ -72,17 +90,25 @@ void pass_state(Place at, Tile tile, out float sums[SSD_TILE]) {
         base_C[s] = at.b * C_s0 + tile.token[s] * C_s1 + at.g * C_s2;
         sums[s] = 0.0;
     }
-    [[unroll]] for (uint strip = 0; strip < DSTATE; strip += SSD_STRIP)
+    [[unroll]] for (uint strip = 0; strip < DSTATE; strip += STRIP)
         if (strip < push.header[HEADER_DSTATE]) {
-            [[unroll]] for (uint i = 0; i < SSD_STRIP; ++i) {
-                const uint n = strip + i;
+            [[unroll]] for (uint at_n = 0; at_n < STRIP; at_n += 4) {
+                const uint n = strip + at_n;
                 if (n >= DSTATE) continue;
-                float after = all * state[n];
+                vec4 B_of[SSD_TILE], C_of[SSD_TILE];
                 [[unroll]] for (uint s = 0; s < SSD_TILE; ++s) {
-                    sums[s] = fma(state[n], C_load(base_C[s] + n * C_s3), sums[s]);
-                    after = fma(until_end[s], B_load(base_B[s] + n * B_s3), after);
+                    B_of[s] = B_columns(base_B[s], n);
+                    C_of[s] = C_columns(base_C[s], n);
                 }
-                state[n] = after;
+                [[unroll]] for (uint i = 0; i < 4; ++i) {
+                    if (n + i >= DSTATE) continue;
+                    float after = all * state[n + i];
+                    [[unroll]] for (uint s = 0; s < SSD_TILE; ++s) {
+                        sums[s] = fma(state[n + i], C_of[s][i], sums[s]);
+                        after = fma(until_end[s], B_of[s][i], after);
+                    }
+                    state[n + i] = after;
+                }
             }
         }
 }
