@@ -4,7 +4,8 @@
 #extension GL_KHR_shader_subgroup_arithmetic : require
 // y = x weight^T + bias on a CPU with subgroups of 8 lanes. There a load from a place of each lane's own is eight loads, and
 // one from a place that all lanes share is a single one. So eight neighbouring words are read as if for all lanes, and lane
-// j keeps the j-th: a compiler that knows the lanes' numbers can make one load of it.
+// j keeps the j-th: a compiler that knows the lanes' numbers makes one load of it. It knows them only of what is computed
+// before the loops: what is used in one and after it passes through a variable that inactive lanes keep (so is_lane).
 //
 // A workgroup is a subgroup. It computes ROWS x OUTS results, lane j of words j, j + 8... of each row; the sums stay in
 // registers, and the lanes' parts are added up at the end.
@@ -52,12 +53,14 @@ uvec2 advanced(uvec2 address, uint bytes) {
     }
 #endif
 
+bool is_lane[LANES];
+
 #define DECLARE_NEIGHBOURS(NAME)                                                                              \
     uint NAME##_neighbours(ROW row, uint first) {                                                             \
         const ROW from = NAME##_words_from(row, first);                                                       \
         uint word = NAME##_word(from, 0);                                                                     \
         [[unroll]] for (uint j = 1; j < LANES; ++j)                                                           \
-            word = mix(word, NAME##_word(from, j), gl_SubgroupInvocationID == j);                             \
+            word = mix(word, NAME##_word(from, j), is_lane[j]);                                               \
         return word;                                                                                          \
     }
 
@@ -111,6 +114,7 @@ void add_products(uint first_out, uint x_at[ROWS], uint w, uint words[OUTS], uin
 void main() {
     const uint first_row = gl_WorkGroupID.x * ROWS, first_out = gl_WorkGroupID.y * OUTS, lane = gl_SubgroupInvocationID;
     const uint rows = push.header[HEADER_TOKENS], outs = push.header[HEADER_OUTS];
+    [[unroll]] for (uint j = 0; j < LANES; ++j) is_lane[j] = lane == j;
     uint x_at[ROWS], x_words[ROWS], words[OUTS];
     ROW x_rows[ROWS], w_rows[OUTS];
     [[unroll]] for (uint r = 0; r < ROWS; ++r) {
@@ -140,7 +144,7 @@ void main() {
     [[unroll]] for (uint v0 = 0; v0 < ROWS * OUTS; v0 += LANES) {
         float sum = 0.0;
         [[unroll]] for (uint j = 0; j < LANES; ++j)
-            if (v0 + j < ROWS * OUTS) sum = mix(sum, subgroupAdd(sums[v0 + j]), lane == j);
+            if (v0 + j < ROWS * OUTS) sum = mix(sum, subgroupAdd(sums[v0 + j]), is_lane[j]);
         const uint v = v0 + lane, row = first_row + v / OUTS, o = first_out + v % OUTS;
         if (v >= ROWS * OUTS || row >= rows || o >= outs) continue;
         if (bias_present) sum += bias_load(o * bias_s0);
