@@ -246,4 +246,9 @@ BenchReport bench(Context* context, const Messages& messages, const BenchProblem
     return Bench(context, messages, problem, settings).run();
 }
 
+double memory_ceiling(Context* context, const Messages& messages, uint64_t rows, const BenchSettings& settings) {
+    const uint64_t sizes[] = {rows, 4096};
+    return bench(context, messages, find_bench_op("add")->make(sizes, BenchChoices()), settings).gigabytes_per_s();
+}
+
 }  // namespace scandium::program

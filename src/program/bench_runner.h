@@ -39,6 +39,9 @@ struct BenchSettings {
 // Throws LibraryError. Random inputs are the same in every run of the program.
 BenchReport bench(Context* context, const Messages& messages, const BenchProblem& problem, const BenchSettings& settings);
 
+// What memory gives, in GB/s: elements streamed through the simplest kernel, from tensors of `rows` x 4096.
+double memory_ceiling(Context* context, const Messages& messages, uint64_t rows, const BenchSettings& settings);
+
 std::string bench_text(const BenchReport& report, double ceiling_gbps);
 std::string bench_json(const std::vector<BenchReport>& reports, const Caps& caps, double ceiling_gbps);
 

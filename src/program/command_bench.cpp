@@ -94,13 +94,6 @@ BenchReport run_job(Runner& runner, const Job& job, const BenchSettings& setting
     return report;
 }
 
-// What memory gives: elements streamed through the simplest kernel, from tensors that no cache holds.
-double measure_ceiling(Runner& runner) {
-    const bool is_cpu = runner.caps().device_type == VK_PHYSICAL_DEVICE_TYPE_CPU;
-    const uint64_t sizes[] = {is_cpu ? uint64_t(4096) : uint64_t(16384), 4096};
-    return runner.bench(find_bench_op("add")->make(sizes, BenchChoices()), BenchSettings()).gigabytes_per_s();
-}
-
 void write_json(const std::string& path, const std::string& json) {
     if (path == "-") {
         std::cout << json;
@@ -129,7 +122,7 @@ int bench_operators(const BenchArguments& arguments) {
         if (as_text) std::cout << "one run without warm-up: right or wrong, but not how fast\n\n";
     } else {
         std::cerr << "measuring the memory ceiling\n";
-        ceiling = measure_ceiling(runner);
+        ceiling = runner.memory_ceiling();
         if (as_text) std::cout << format("memory ceiling: %.4g GB/s (add, f32)\n\n", ceiling);
     }
     std::vector<BenchReport> reports;

@@ -73,9 +73,10 @@ void print_timing(const Timing& timing, const Language& language) {
     // The first step also waits for drivers that finish compiling only then.
     const uint64_t count = timing.step_count > 1 ? timing.step_count - 1 : 1;
     const double seconds = timing.step_count > 1 ? timing.steps : timing.first_step, rate = static_cast<double>(count) / seconds;
-    std::fprintf(stderr, "decode: %llu tokens, %.1f tokens/s%s, %s of weights for each: %.1f GB/s\n",
+    const double speed = rate * static_cast<double>(info.step_weight_bytes) * 1e-9, ceiling = language.memory_ceiling();
+    std::fprintf(stderr, "decode: %llu tokens, %.1f tokens/s%s, %s of weights for each: %.1f GB/s, %.0f %% of the %.1f of a long add\n",
                  static_cast<unsigned long long>(timing.step_count), rate, timing.step_count > 1 ? " after the first" : "",
-                 size_text(info.step_weight_bytes).c_str(), rate * static_cast<double>(info.step_weight_bytes) * 1e-9);
+                 size_text(info.step_weight_bytes).c_str(), speed, 100 * speed / ceiling, ceiling);
 }
 
 class Writer {

@@ -8,6 +8,7 @@
 #include <iostream>
 #include <iterator>
 
+#include "bench_runner.h"
 #include "files/text.h"
 #include "words.h"
 
@@ -126,6 +127,15 @@ Language::Language(const ModelArguments& arguments, const SessionOptions& option
     ModelRunner* runner = nullptr;
     check(create_model_runner(context, session, &runner), "create_model_runner");
     runner_.reset(runner);
+}
+
+double Language::memory_ceiling() const {
+    BenchSettings settings;
+    settings.warm_up_s = 0.05;
+    settings.sample_us = 5e3;
+    settings.samples = 3;
+    const bool is_cpu = caps().device_type == VK_PHYSICAL_DEVICE_TYPE_CPU;
+    return program::memory_ceiling(context_.get(), messages_, is_cpu ? 512 : 4096, settings);
 }
 
 std::string read_text(const char* option, const std::string& path) {

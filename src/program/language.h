@@ -63,6 +63,7 @@ public:
     const ModelConfig& config() const { return model_config(model_.get()); }
     ModelInfo info() const { return model_info(model_.get()); }
     const Caps& caps() const { return device_caps(context_device(context_.get())); }
+    double memory_ceiling() const;  // GB/s, measured in a fraction of a second
     ModelRunner* runner() const { return runner_.get(); }
     Session* session() const { return session_.get(); }
     Messages& messages() { return messages_; }

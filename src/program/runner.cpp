@@ -227,6 +227,11 @@ BenchReport Runner::bench(const BenchProblem& problem, const BenchSettings& sett
     return program::bench(context_.get(), messages_, problem, settings);
 }
 
+double Runner::memory_ceiling() {
+    const bool is_cpu = caps().device_type == VK_PHYSICAL_DEVICE_TYPE_CPU;
+    return program::memory_ceiling(context_.get(), messages_, is_cpu ? 4096 : 16384, BenchSettings());
+}
+
 std::vector<std::string> Runner::take_messages() { return std::exchange(messages_.lines, {}); }
 
 std::vector<DeviceEntry> find_devices() {

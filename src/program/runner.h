@@ -52,6 +52,7 @@ public:
 
     // Throws LibraryError.
     BenchReport bench(const BenchProblem& problem, const BenchSettings& settings);
+    double memory_ceiling();  // GB/s, from tensors that no cache holds
 
     std::vector<std::string> take_messages();  // those so far
 

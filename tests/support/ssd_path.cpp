@@ -48,7 +48,8 @@ std::vector<SsdPath> device_paths() {
         for (Variant variant : {Variant::scalar, Variant::subgroup, Variant::coopmat, Variant::automatic})
             for (MemoryAccess access : {MemoryAccess::address, MemoryAccess::descriptor})
                 if (const SsdPath path{algorithm, variant, access}; missing(path).empty()) {
-                    if (variant == Variant::automatic && !(algorithm == SsdAlgorithm::recurrent && is_cpu())) continue;  // another's kernels
+                    const bool has_its_own = algorithm == SsdAlgorithm::recurrent && is_cpu();
+                    if (variant == Variant::automatic && !has_its_own) continue;
                     const bool again = !paths.empty() && paths.back().algorithm == algorithm && paths.back().variant == variant;
                     if (!again || !few_paths_wanted()) paths.push_back(path);
                 }
