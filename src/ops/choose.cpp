@@ -21,6 +21,19 @@ const char* why_no_subgroups(const Caps& caps) {
     return nullptr;
 }
 
+const char* why_no_matrices(const Caps& caps, DType type, Kernel kernel, Flavour* out) {
+    if (!caps.features.cooperative_matrix)
+        return "cooperative_matrix (with maintenance4, vulkan_memory_model and storage_buffer_16bit) is not enabled";
+    if (caps.bug_cooperative_matrix_crash) return "this driver crashes on cooperative matrices";
+    if (type == DType::f32) return "f32 inputs would lose precision in 16-bit operands";
+    if (!caps.features.storage_buffer_16bit) return "storage_buffer_16bit is not enabled";
+    if (type == DType::f16 && !caps.features.shader_float16) return "shader_float16 is not enabled";
+    if (type == DType::bf16 && !caps.features.bfloat16_cooperative_matrix) return "bfloat16_cooperative_matrix is not enabled";
+    *out = type == DType::f16 ? Flavour::coopmat_f16 : Flavour::coopmat_bf16;
+    if (!find_kernel_code(kernel, *out, Backend::address16)) return "this build has no bf16 cooperative-matrix kernels";
+    return nullptr;
+}
+
 uint32_t power_of_two_from(uint32_t value) {
     uint32_t power = 1;
     while (power < value) power *= 2;

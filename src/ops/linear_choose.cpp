@@ -31,20 +31,6 @@ constexpr Tiling kTilings[] = {
 };
 constexpr uint32_t kTileK = 32;
 
-// The largest shape that multiplies `type` and accumulates in f32.
-bool find_shape(const Caps& caps, DType type, CooperativeMatrixShape* out) {
-    uint32_t best = 0;
-    for (uint32_t i = 0; i < caps.cooperative_matrix_count; ++i) {
-        const CooperativeMatrixShape& shape = caps.cooperative_matrices[i];
-        if (shape.a != type || shape.b != type || shape.c != DType::f32 || shape.result != DType::f32) continue;
-        if (shape.m > 16 || shape.n > 16 || shape.n % 8 != 0 || shape.k % 8 != 0 || kTileK % shape.k != 0) continue;
-        if (shape.m * shape.n * shape.k <= best) continue;
-        best = shape.m * shape.n * shape.k;
-        *out = shape;
-    }
-    return best != 0;
-}
-
 // Bytes of linear_matrices' `tiles`: the operands of a step, or a band of results of each subgroup.
 uint32_t shared_memory_of(const Tiling& t, const CooperativeMatrixShape& shape) {
     const uint32_t operands = (t.subs_m * t.mats_m * shape.m + t.subs_n * t.mats_n * shape.n) * (kTileK / 8 + 1);
@@ -75,17 +61,13 @@ const Tiling* choose_tiling(const Caps& caps, const LinearProblem& problem, cons
 // Why cooperative matrices cannot be used, or null with `out` filled.
 const char* try_matrices(const Caps& caps, const LinearProblem& problem, LinearChoice* out) {
     const DType type = problem.x;
-    if (!caps.features.cooperative_matrix)
-        return "cooperative_matrix (with maintenance4, vulkan_memory_model and storage_buffer_16bit) is not enabled";
-    if (caps.bug_cooperative_matrix_crash) return "this driver crashes on cooperative matrices";
-    if (type == DType::f32) return "an x in f32 would lose precision in 16-bit operands";
-    if (!caps.features.storage_buffer_16bit) return "storage_buffer_16bit is not enabled";
-    if (type == DType::f16 && !caps.features.shader_float16) return "shader_float16 is not enabled";
-    if (type == DType::bf16 && !caps.features.bfloat16_cooperative_matrix) return "bfloat16_cooperative_matrix is not enabled";
-    const Flavour flavour = type == DType::f16 ? Flavour::coopmat_f16 : Flavour::coopmat_bf16;
-    if (!find_kernel_code(Kernel::linear_matrices, flavour, Backend::address16)) return "this build has no bf16 cooperative-matrix kernels";
+    Flavour flavour = Flavour::scalar;
+    if (const char* why_not = why_no_matrices(caps, type, Kernel::linear_matrices, &flavour)) return why_not;
     CooperativeMatrixShape shape;
-    if (!find_shape(caps, type, &shape)) return "no row of the device's matrix shapes takes this dtype and gives f32";
+    const bool found = find_largest_shape(caps, type, &shape, [](const CooperativeMatrixShape& s) {
+        return s.m <= 16 && s.n <= 16 && s.n % 8 == 0 && s.k % 8 == 0 && kTileK % s.k == 0;
+    });
+    if (!found) return "no row of the device's matrix shapes takes this dtype and gives f32";
     const SubgroupSize subgroup = fixed_subgroup_size(caps);
     if (subgroup.size == 0) return "the subgroup size is not fixed";
     const Tiling* t = choose_tiling(caps, problem, shape, subgroup.size);

@@ -2,11 +2,11 @@
 // each, or two where sequences are split into segments.
 #include "scandium/ops/selective_scan.h"
 
-#include <cmath>
 #include <cstdio>
 #include <initializer_list>
 
 #include "ops/selective_scan_check.h"
+#include "ops/steps.h"
 #include "shared/selective_scan.h"
 
 namespace scandium {
@@ -319,9 +319,7 @@ private:
         d.spec(SPEC_SELECTIVE_FETCH, fetch_width(slice));
         d.spec(SPEC_SELECTIVE_B_FIXED, uint32_t(problem_.B_fixed));
         d.spec(SPEC_SELECTIVE_C_FIXED, uint32_t(problem_.C_fixed));
-        d.spec(SPEC_SSD_DT_SOFTPLUS, uint32_t(op_.dt_softplus));
-        d.spec(SPEC_SSD_DT_MIN, op_.dt_min);
-        d.spec(SPEC_SSD_DT_MAX, std::isinf(op_.dt_max) ? 3.402823466e+38f : op_.dt_max);
+        add_step_constants(op_.dt_softplus, op_.dt_min, op_.dt_max, &d);
         d.argument(SELECTIVE_X, v.x, Access::read);
         d.argument(SELECTIVE_DT, v.dt, Access::read);
         d.argument(SELECTIVE_A, v.A, Access::read);

@@ -2,12 +2,12 @@
 // dispatch for each.
 #include "scandium/ops/selective_state_update.h"
 
-#include <cmath>
 #include <cstdio>
 #include <initializer_list>
 
 #include "ops/selective_state_update_check.h"
 #include "ops/slots.h"
+#include "ops/steps.h"
 #include "shared/selective_state_update.h"
 
 namespace scandium {
@@ -246,9 +246,7 @@ private:
         d.spec(SPEC_UPDATE_ROWS, choice_.rows);
         d.spec(SPEC_UPDATE_WIDTH, problem_.width);
         d.spec(SPEC_UPDATE_PIECES, choice_.pieces);
-        d.spec(SPEC_SSD_DT_SOFTPLUS, uint32_t(op_.dt_softplus));
-        d.spec(SPEC_SSD_DT_MIN, op_.dt_min);
-        d.spec(SPEC_SSD_DT_MAX, std::isinf(op_.dt_max) ? 3.402823466e+38f : op_.dt_max);
+        add_step_constants(op_.dt_softplus, op_.dt_min, op_.dt_max, &d);
         set_arguments(part, &d);
         set_slots(part.from, part.to, op_.pad_slot_id, &d);
         d.header[HEADER_TOKENS] = uint32_t(problem_.ntokens);

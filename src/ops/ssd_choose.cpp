@@ -10,35 +10,14 @@ namespace {
 
 // ---- the products ---------------------------------------------------------------------------
 
-// The largest shape that multiplies `type` and accumulates in f32.
-bool find_shape(const Caps& caps, DType type, CooperativeMatrixShape* out) {
-    uint32_t best = 0;
-    for (uint32_t i = 0; i < caps.cooperative_matrix_count; ++i) {
-        const CooperativeMatrixShape& shape = caps.cooperative_matrices[i];
-        if (shape.a != type || shape.b != type || shape.c != DType::f32 || shape.result != DType::f32) continue;
-        if (shape.m > 16 || shape.n > 16 || COOPMAT_TILE_K % shape.k != 0) continue;
-        if (shape.m * shape.n * shape.k <= best) continue;
-        best = shape.m * shape.n * shape.k;
-        *out = shape;
-    }
-    return best != 0;
-}
-
 // Why cooperative matrices cannot be used, or null with `out` filled.
 const char* try_coopmat(const Caps& caps, const SsdProblem& problem, ProductChoice* out) {
     const DType type = problem.x;
-    if (!caps.features.cooperative_matrix)
-        return "cooperative_matrix (with maintenance4, vulkan_memory_model and storage_buffer_16bit) is not enabled";
-    if (caps.bug_cooperative_matrix_crash) return "this driver crashes on cooperative matrices";
-    if (type == DType::f32) return "f32 inputs would lose precision in 16-bit operands";
-    if (problem.B != type || problem.C != type) return "x, B and C differ in dtype";
-    if (!caps.features.storage_buffer_16bit) return "storage_buffer_16bit is not enabled";
-    if (type == DType::f16 && !caps.features.shader_float16) return "shader_float16 is not enabled";
-    if (type == DType::bf16 && !caps.features.bfloat16_cooperative_matrix) return "bfloat16_cooperative_matrix is not enabled";
-    out->flavour = type == DType::f16 ? Flavour::coopmat_f16 : Flavour::coopmat_bf16;
-    if (!find_kernel_code(Kernel::ssd_chunk_scan, out->flavour, Backend::address16))
-        return "this build has no bf16 cooperative-matrix kernels";
-    if (!find_shape(caps, type, &out->shape)) return "no row of the device's matrix shapes takes this dtype and gives f32";
+    if (type != DType::f32 && (problem.B != type || problem.C != type)) return "x, B and C differ in dtype";
+    if (const char* why_not = why_no_matrices(caps, type, Kernel::ssd_chunk_scan, &out->flavour)) return why_not;
+    const bool found = find_largest_shape(
+        caps, type, &out->shape, [](const CooperativeMatrixShape& s) { return s.m <= 16 && s.n <= 16 && COOPMAT_TILE_K % s.k == 0; });
+    if (!found) return "no row of the device's matrix shapes takes this dtype and gives f32";
     const SubgroupSize subgroup = fixed_subgroup_size(caps);
     if (subgroup.size == 0) return "the subgroup size is not fixed";
     out->local_size = 4 * subgroup.size;

@@ -2,6 +2,7 @@
 #include <cstdio>
 
 #include "ops/ssd_stages.h"
+#include "ops/steps.h"
 
 namespace scandium {
 
@@ -15,9 +16,7 @@ Dispatch ssd_chunk_cumsum(const SsdSlice& slice, const SsdChoice& choice) {
     d.local_size = cumsum.local_size;
     d.subgroup_size = cumsum.subgroup_size;
     d.full_subgroups = subgroup;
-    d.spec(SPEC_SSD_DT_SOFTPLUS, uint32_t(slice.dt_softplus));
-    d.spec(SPEC_SSD_DT_MIN, slice.dt_min);
-    d.spec(SPEC_SSD_DT_MAX, slice.dt_max);
+    add_step_constants(slice.dt_softplus, slice.dt_min, slice.dt_max, &d);
     d.argument(CUMSUM_DT, slice.dt, Access::read);
     d.argument(CUMSUM_A, slice.A, Access::read);
     d.argument(CUMSUM_DT_BIAS, slice.dt_bias, Access::read);

@@ -2,6 +2,7 @@
 #include <cstdio>
 
 #include "ops/ssd_stages.h"
+#include "ops/steps.h"
 #include "shared/ssd_fused.h"
 
 namespace scandium {
@@ -27,9 +28,7 @@ Dispatch ssd_fused_cb(const SsdSlice& slice, const SsdChoice& choice) {
     const FusedChoice& fused = choice.fused;
     Dispatch d = fused_dispatch(Kernel::ssd_fused_cb, "ssd_fused_cb", slice, fused);
     d.flavour = fused.cb_flavour;
-    d.spec(SPEC_SSD_DT_SOFTPLUS, uint32_t(slice.dt_softplus));
-    d.spec(SPEC_SSD_DT_MIN, slice.dt_min);
-    d.spec(SPEC_SSD_DT_MAX, slice.dt_max);
+    add_step_constants(slice.dt_softplus, slice.dt_min, slice.dt_max, &d);
     d.local_size = fused.cb_local_size;
     d.shared_memory = fused.cb_shared_memory;
     d.argument(FUSED_CB_B, slice.B, Access::read);

@@ -35,18 +35,10 @@ uint32_t cb_shared_memory(const FusedChoice& c, const SsdProblem& problem) {
     return 16 * FUSED_CHUNK * (2 * pitch + odd_from(FUSED_CHUNK / 4)) + 4 * FUSED_LARGEST;
 }
 
-// The largest shape that tiles a chunk, and whose accumulators, packed in pairs, are whole operands.
-bool find_shape(const Caps& caps, DType type, CooperativeMatrixShape* out) {
-    uint32_t best = 0;
-    for (uint32_t i = 0; i < caps.cooperative_matrix_count; ++i) {
-        const CooperativeMatrixShape& s = caps.cooperative_matrices[i];
-        if (s.a != type || s.b != type || s.c != DType::f32 || s.result != DType::f32) continue;
-        if (s.m % 8 != 0 || s.n % 8 != 0 || s.k % 8 != 0 || s.m > 16 || s.k % s.n != 0 || 2 * s.n % s.k != 0) continue;
-        if (FUSED_CHUNK % s.m != 0 || FUSED_CHUNK % s.k != 0 || s.m * s.n * s.k <= best) continue;
-        best = s.m * s.n * s.k;
-        *out = s;
-    }
-    return best != 0;
+// Whether it tiles a chunk, and accumulators, packed in pairs, are whole operands.
+bool is_usable(const CooperativeMatrixShape& s) {
+    if (s.m % 8 != 0 || s.n % 8 != 0 || s.k % 8 != 0 || s.m > 16 || s.k % s.n != 0 || 2 * s.n % s.k != 0) return false;
+    return FUSED_CHUNK % s.m == 0 && FUSED_CHUNK % s.k == 0;
 }
 
 // Fills in what follows from row_tiles; whether that can be had.
@@ -80,7 +72,7 @@ const char* try_fused(const Caps& caps, const SsdProblem& problem, const Product
     if (!problem.in_pieces) return "x, B or C is not laid out in 16-byte pieces";
     if (!caps.subgroup_arithmetic || !caps.subgroup_shuffle) return "no subgroup arithmetic or shuffle";
     if (!find_kernel_code(Kernel::ssd_fused_scan, product.flavour, Backend::address16)) return "this build has no kernel";
-    if (!find_shape(caps, problem.x, &c->shape)) return "no matrix shape tiles a chunk";
+    if (!find_largest_shape(caps, problem.x, &c->shape, is_usable)) return "no matrix shape tiles a chunk";
     c->cb_flavour = c->flavour = product.flavour;
     const Flavour converting = problem.x == DType::f16 ? Flavour::coopmat2_f16 : Flavour::coopmat2_bf16;
     c->converts = caps.features.cooperative_matrix_conversions && c->shape.n == c->shape.k &&

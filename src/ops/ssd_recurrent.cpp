@@ -2,6 +2,7 @@
 #include <cstdio>
 
 #include "ops/ssd_stages.h"
+#include "ops/steps.h"
 
 namespace scandium {
 
@@ -19,12 +20,6 @@ void add_arguments(const SsdSlice& slice, Dispatch* dispatch) {
     d.argument(RECURRENT_Y, slice.y, Access::write);
     d.argument(RECURRENT_FINAL, slice.final_states, Access::write);
     d.argument(RECURRENT_STATES, slice.states_out, Access::write);
-}
-
-void add_steps(const SsdSlice& slice, Dispatch* dispatch) {
-    dispatch->spec(SPEC_SSD_DT_SOFTPLUS, uint32_t(slice.dt_softplus));
-    dispatch->spec(SPEC_SSD_DT_MIN, slice.dt_min);
-    dispatch->spec(SPEC_SSD_DT_MAX, slice.dt_max);
 }
 
 void set_grid(const SsdSlice& slice, uint32_t rows_of_group, Dispatch* dispatch) {
@@ -45,7 +40,7 @@ Dispatch ssd_recurrent(const SsdSlice& slice, const SsdChoice& choice) {
     d.subgroup_size = recurrent.subgroup_size;
     d.full_subgroups = recurrent.variant == Variant::subgroup;
     d.shared_memory = recurrent.shared_memory;
-    add_steps(slice, &d);
+    add_step_constants(slice.dt_softplus, slice.dt_min, slice.dt_max, &d);
     d.spec(SPEC_SSD_LANES, recurrent.lanes);
     d.spec(SPEC_SSD_ROWS, recurrent.rows);
     d.spec(SPEC_SSD_COLUMNS, recurrent.columns);
@@ -61,7 +56,7 @@ Dispatch ssd_recurrent_terms(const SsdSlice& slice, const SsdChoice& choice) {
     Dispatch d = ssd_dispatch(Kernel::ssd_recurrent_terms, "ssd_recurrent_terms", slice, choice.chunk_size);
     std::snprintf(d.reason, sizeof d.reason, "%s", choice.recurrent.reason);
     d.local_size = 64;
-    add_steps(slice, &d);
+    add_step_constants(slice.dt_softplus, slice.dt_min, slice.dt_max, &d);
     d.argument(TERMS_DT, slice.dt, Access::read);
     d.argument(TERMS_A, slice.A, Access::read);
     d.argument(TERMS_DT_BIAS, slice.dt_bias, Access::read);

@@ -2,7 +2,6 @@
 // stages of each.
 #include "scandium/ops/ssd_scan.h"
 
-#include <cmath>
 #include <cstdio>
 #include <cstring>
 #include <initializer_list>
@@ -66,7 +65,7 @@ private:
         s.sequences = uint32_t(problem_.sequences);
         s.dt_softplus = op_.dt_softplus;
         s.dt_min = op_.dt_min;
-        s.dt_max = std::isinf(op_.dt_max) ? 3.402823466e+38f : op_.dt_max;
+        s.dt_max = op_.dt_max;
         return s;
     }
 

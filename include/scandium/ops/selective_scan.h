@@ -43,6 +43,7 @@ struct SelectiveScan {
 // Appends the operator. States are f32 between tokens. A packed sequence's result does not depend on what it is packed
 // with, bit for bit: it has the bits of the sequence alone with segments = 1. Runs repeat bit for bit on one device.
 // RecordOptions::seqlen may be less than planned: later tokens are left out, and final_states are those after the last.
+// A NaN in an input gives NaN in its own channel (in B and C: its group's channels) and batch row, and nowhere else.
 //   Errors: invalid_argument (a missing tensor, a shape or dtype that does not fit, an option out of range), unsupported
 //   (a forced variant that the device lacks; one channel of one batch row that is larger than the device can bind),
 //   out_of_host_memory.
