@@ -46,34 +46,38 @@ Place my_place() {
     return at;
 }
 
-bool is_inside(Place at, uint r, uint j) { return at.row + r < HEADDIM && at.lane + j * LANES < DSTATE; }
+// Rows and columns are asked for apart: where a lane has whole rows, only the first is left for it to ask.
+bool has_row(Place at, uint r) { return at.row + r < HEADDIM; }
+bool has_column(Place at, uint j) { return at.lane + j * LANES < DSTATE; }
 
 void load_initial(Place at) {
+    [[unroll]] for (uint e = 0; e < ROWS * COLUMNS; ++e) state[e] = 0.0;
+    if (!initial_states_present) return;
     [[unroll]] for (uint r = 0; r < ROWS; ++r)
-        [[unroll]] for (uint j = 0; j < COLUMNS; ++j) {
-            float v = 0.0;
-            if (initial_states_present && is_inside(at, r, j))
-                v = initial_states_load(at.sequence * initial_states_s0 + at.h * initial_states_s1 + (at.row + r) * initial_states_s2 +
-                                        (at.lane + j * LANES) * initial_states_s3);
-            state[r * COLUMNS + j] = v;
+        if (has_row(at, r)) {
+            const uint base = at.sequence * initial_states_s0 + at.h * initial_states_s1 + (at.row + r) * initial_states_s2;
+            [[unroll]] for (uint j = 0; j < COLUMNS; ++j)
+                if (has_column(at, j)) state[r * COLUMNS + j] = initial_states_load(base + (at.lane + j * LANES) * initial_states_s3);
         }
 }
 
 void store_final(Place at) {
     [[unroll]] for (uint r = 0; r < ROWS; ++r)
-        [[unroll]] for (uint j = 0; j < COLUMNS; ++j)
-            if (is_inside(at, r, j))
-                final_states_store(at.sequence * final_states_s0 + at.h * final_states_s1 + (at.row + r) * final_states_s2 +
-                                       (at.lane + j * LANES) * final_states_s3, state[r * COLUMNS + j]);
+        if (has_row(at, r)) {
+            const uint base = at.sequence * final_states_s0 + at.h * final_states_s1 + (at.row + r) * final_states_s2;
+            [[unroll]] for (uint j = 0; j < COLUMNS; ++j)
+                if (has_column(at, j)) final_states_store(base + (at.lane + j * LANES) * final_states_s3, state[r * COLUMNS + j]);
+        }
 }
 
 // The state that enters chunk c.
 void store_chunk(Place at, uint c) {
     [[unroll]] for (uint r = 0; r < ROWS; ++r)
-        [[unroll]] for (uint j = 0; j < COLUMNS; ++j)
-            if (is_inside(at, r, j))
-                states_store(at.b * states_s0 + c * states_s1 + at.h * states_s2 + (at.row + r) * states_s3 +
-                                 (at.lane + j * LANES) * states_s4, state[r * COLUMNS + j]);
+        if (has_row(at, r)) {
+            const uint base = at.b * states_s0 + c * states_s1 + at.h * states_s2 + (at.row + r) * states_s3;
+            [[unroll]] for (uint j = 0; j < COLUMNS; ++j)
+                if (has_column(at, j)) states_store(base + (at.lane + j * LANES) * states_s4, state[r * COLUMNS + j]);
+        }
 }
 
 void store_y(Place at, uint token, uint p, float sum) {

@@ -137,14 +137,29 @@ def must(command, what):
         sys.exit(f"mutants: {what} failed:\n{done.stdout}")
 
 
-def prepare(source, build):
-    """A tree like the project's, but with shaders of its own; returns it and the folder of its build."""
+def link_all(paths, folder):
+    """Makes `folder` one of links to `paths`, and of nothing else that is a link."""
+    folder.mkdir(parents=True, exist_ok=True)
+    names = {path.name for path in paths}
+    for link in folder.iterdir():
+        if link.is_symlink() and link.name not in names:
+            link.unlink()
+    for path in paths:
+        if not (folder / path.name).is_symlink():
+            (folder / path.name).symlink_to(path)
+
+
+def prepare(source, build, chosen):
+    """A tree like the project's, but with shaders of its own and only the tests that are needed; returns it and the folder of
+    its build."""
     tree, out = build / "tree", build / "build"
-    tree.mkdir(parents=True, exist_ok=True)
-    for entry in ("CMakeLists.txt", "cmake", "include", "src", "tests"):
-        link = tree / entry
-        if not link.is_symlink():
-            link.symlink_to(source / entry)
+    link_all([source / entry for entry in ("CMakeLists.txt", "cmake", "include", "src")], tree)
+    link_all([path for path in (source / "tests").iterdir() if path.name != "ops"], tree / "tests")
+    wanted = {f'TEST_CASE("{name}")' for mutant in chosen for name in mutant.tests}
+    texts = {path: path.read_text() for path in (source / "tests" / "ops").iterdir()}
+    if missing := sorted(test for test in wanted if not any(test in text for text in texts.values())):
+        sys.exit("mutants: there is no " + ", ".join(missing))
+    link_all([path for path, text in texts.items() if any(test in text for test in wanted)], tree / "tests" / "ops")
     restore(source, tree)
     must(["cmake", "-S", tree, "-B", out, "-G", "Ninja", "-DBUILD_SHARED_LIBS=ON", "-DCMAKE_BUILD_TYPE=None",
           "-DSCANDIUM_BUILD_PROGRAM=OFF", "-DSCANDIUM_BUILD_SAMPLES=OFF"], "configuring")
@@ -208,7 +223,7 @@ def main():
         print("\n".join(m.name for m in MUTANTS))
         return 0 if options.list else 1
     source, build = options.source.resolve(), options.build.resolve()
-    tree, out = prepare(source, build)
+    tree, out = prepare(source, build, chosen)
     check_clean(chosen, out)
     survived = 0
     for mutant in chosen:

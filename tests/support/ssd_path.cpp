@@ -75,8 +75,6 @@ std::vector<SsdPath> main_paths() {
     if (few_paths_wanted()) return paths;
     paths.push_back({SsdAlgorithm::chunked, Variant::scalar, MemoryAccess::descriptor});
     paths.push_back({SsdAlgorithm::recurrent, Variant::scalar, MemoryAccess::descriptor});
-    const SsdPath by_token{SsdAlgorithm::recurrent, Variant::subgroup, MemoryAccess::automatic};
-    if (is_cpu() && missing(by_token).empty()) paths.push_back(by_token);
     return paths;
 }
 
