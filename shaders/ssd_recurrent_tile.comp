@@ -16,8 +16,7 @@
 #include "lib/ssd.glsl"
 #include "lib/ssd_dt.glsl"
 
-layout(constant_id = SPEC_SSD_COLUMNS) const uint COLUMNS = 128;
-const uint LANES = 1, ROWS = 1;
+const uint LANES = 1, ROWS = 1, COLUMNS = DSTATE;
 const uint STRIP = DSTATE < SSD_STRIP ? DSTATE : SSD_STRIP;
 #include "lib/ssd_recurrent.glsl"
 TENSOR(RECURRENT_TERMS, terms)

@@ -77,7 +77,6 @@ Dispatch ssd_recurrent_tile(const SsdSlice& slice, const SsdChoice& choice) {
     std::snprintf(d.reason, sizeof d.reason, "%s", recurrent.reason);
     d.local_size = recurrent.local_size;
     d.header[HEADER_DSTATE] = slice.dstate;
-    d.spec(SPEC_SSD_COLUMNS, slice.dstate);
     add_arguments(slice, &d);
     d.argument(RECURRENT_TERMS, slice.terms, Access::read);
     set_grid(slice, d.local_size, &d);
