@@ -30,12 +30,15 @@ struct Tile {
     float added[SSD_TILE];  // step * x
 };
 
+// Software drivers read addresses that all lanes share even where no lane is active, so past the last tile too: what follows stays
+// inside whatever the token.
+
 // The tile ends with the sequence, and where the caller wants the state.
 uint tokens_of_tile(Place at, uint token) {
-    uint count = min(at.count - token, SSD_TILE);
+    uint count = min(at.count - min(token, at.count), SSD_TILE);
     if (PACKING != PACKING_SEQ_IDX) return count;
     if (states_present) count = min(count, CHUNK_SIZE - token % CHUNK_SIZE);
-    const int sequence = seq_load_int(at.b * seq_s0 + token * seq_s1);
+    const int sequence = seq_load_int(at.b * seq_s0 + min(token, at.count - 1) * seq_s1);
     uint same = 1;
     [[unroll]] for (uint i = 1; i < SSD_TILE; ++i)
         if (same == i && i < count && seq_load_int(at.b * seq_s0 + min(token + i, at.count - 1) * seq_s1) == sequence) ++same;
@@ -43,8 +46,9 @@ uint tokens_of_tile(Place at, uint token) {
 }
 
 bool restarts(Place at, uint token) {
-    if (PACKING != PACKING_SEQ_IDX || token == 0) return false;
-    return seq_load_int(at.b * seq_s0 + token * seq_s1) != seq_load_int(at.b * seq_s0 + (token - 1) * seq_s1);
+    if (PACKING != PACKING_SEQ_IDX) return false;
+    const uint here = min(token, at.count - 1), before = max(here, 1) - 1;
+    return seq_load_int(at.b * seq_s0 + here * seq_s1) != seq_load_int(at.b * seq_s0 + before * seq_s1);
 }
 
 Tile load_tile(Place at, uint token, uint p) {
@@ -53,7 +57,7 @@ Tile load_tile(Place at, uint token, uint p) {
     tile.count = tokens_of_tile(at, token);
     [[unroll]] for (uint s = 0; s < SSD_TILE; ++s) {
         const bool inside = s < tile.count;
-        tile.token[s] = tile.first + min(s, tile.count - 1);
+        tile.token[s] = min(tile.first + min(s, tile.count - 1), push.header[HEADER_TOKENS] - 1);
         const uint terms_index = at.b * terms_s0 + tile.token[s] * terms_s1 + 2 * at.h;
         const float step = terms_load(terms_index), kept = terms_load(terms_index + 1);
         const float x = x_load(at.b * x_s0 + tile.token[s] * x_s1 + at.h * x_s2 + p * x_s3);
