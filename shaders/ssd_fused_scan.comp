@@ -18,7 +18,10 @@
 // f16 has little range: S and w B are kept times one power of two, and M times another, which follow upper bounds of the
 // chunk's values (lib/ssd_fused_scale.glsl).
 //
-// Grid: (blocks of headdim, heads, batch).
+// Few heads leave a large GPU idle. Then a sequence is split into segments that run side by side, after a dispatch of the same kernel
+// that only computes states, those of all segments but the last, each from zero: lib/ssd_fused_segments.glsl.
+//
+// Grid: (blocks of headdim, heads, batch x segments).
 #include "lib/ssd.glsl"
 #include "shared/ssd_fused.h"
 
@@ -35,6 +38,7 @@ TENSOR(FUSED_INITIAL, initial_states)
 TENSOR(FUSED_Y, y)
 TENSOR_VECTOR(y)
 TENSOR(FUSED_FINAL, final_states)
+TENSOR(FUSED_SEGMENT_STATES, segment_states)
 
 #include "lib/ssd_fused.glsl"
 #if COOPMAT_CONVERT
@@ -46,12 +50,16 @@ layout(constant_id = SPEC_FUSED_ROW_TILES) const uint ROW_TILES = 1;
 layout(constant_id = SPEC_FUSED_SPLIT_STATE) const bool SPLIT_STATE = false;
 layout(constant_id = SPEC_FUSED_SPLIT_M) const bool SPLIT_M = false;
 layout(constant_id = SPEC_FUSED_UNROLL) const bool UNROLL = true;
+layout(constant_id = SPEC_FUSED_SEGMENTS) const uint SEGMENTS = 1;
+layout(constant_id = SPEC_FUSED_SEGMENT_CHUNKS) const uint SEGMENT_CHUNKS = 0;
+layout(constant_id = SPEC_FUSED_STATES_ONLY) const bool STATES_ONLY = false;
+layout(constant_id = SPEC_FUSED_KEPT_INITIAL) const bool KEPT_INITIAL = false;
 
 // ---- shared memory, in pieces -------------------------------------------------------------------
 
 // A row for each token: C, and from AT_B on B times w. Of C, tiles 2i and 2i + 1 lie interleaved, element by element: see store_pair.
-const uint PITCH_BC = COLUMNS / 4 | 1;
-const uint AT_B = COLUMNS / 8;
+const uint PITCH_BC = COLUMNS / (STATES_ONLY ? 8 : 4) | 1;
+const uint AT_B = STATES_ONLY ? 0 : COLUMNS / 8;
 // A row for each token, in which each tile of rows p has a segment of its own with x. A subgroup that has read its segments
 // uses them for the state as an operand, and leaves y there. Behind them M, of which the token is t, and with SPLIT_M what
 // rounding it lost; before the first chunk, the identity.
@@ -60,8 +68,8 @@ const bool PACKED_Y = !z_present && y_dtype == MATRIX_DTYPE;  // y lies there as
 #else
 const bool PACKED_Y = false;
 #endif
-const uint SEGMENT = (PACKED_Y ? 1 : 2) * MATRIX_M / 8;
-const uint PITCH_X = ROWS / MATRIX_M * SEGMENT + (SPLIT_M ? 2 : 1) * Q / 8 | 1;
+const uint SEGMENT = (PACKED_Y || STATES_ONLY ? 1 : 2) * MATRIX_M / 8;
+const uint PITCH_X = ROWS / MATRIX_M * SEGMENT + (STATES_ONLY ? 0 : SPLIT_M ? 2 : 1) * Q / 8 | 1;
 const uint AT_X = Q * PITCH_BC;
 const uint AT_M = AT_X + ROWS / MATRIX_M * SEGMENT;
 
@@ -73,7 +81,9 @@ MATRIX_SUM state[ROW_TILES][COLUMNS / MATRIX_N];
 
 // ---- where this invocation and its subgroup are -------------------------------------------------
 
-uint batch_row() { return gl_WorkGroupID.z; }
+// A dispatch of states leaves the last segment out.
+uint batch_row() { return gl_WorkGroupID.z / (SEGMENTS - uint(STATES_ONLY)); }
+uint segment() { return gl_WorkGroupID.z % (SEGMENTS - uint(STATES_ONLY)); }
 uint head() { return gl_WorkGroupID.y; }
 uint first_row() { return gl_WorkGroupID.x * ROWS; }
 uint chunk_count() { return (push.header[HEADER_TOKENS] + Q - 1) / Q; }
@@ -89,24 +99,12 @@ float sum_of_chunk(uint c) { return steps_of[c % 2][FUSED_SUMS + Q / 4 - 1].w; }
 #include "lib/ssd_fused_stage.glsl"
 #include "lib/ssd_fused_product.glsl"
 #include "lib/ssd_fused_state.glsl"
+#include "lib/ssd_fused_segments.glsl"
 
-void main() {
-    start_scales();
-    make_identity();
-    barrier();  // the identity is complete, the scales' shared values are cleared
-    load_initial();
-    const uint chunks = chunk_count();
-    if (chunks > 0) {
-        load_steps(0);
-        load_chunk(0);
-        stage_steps(0);
-        load_steps(1);
-        note_largest_x(0);
-    }
-    barrier();  // segments and identity have been read; the first chunk's steps, and magnitudes, are complete
-    finish_initial();
-    for (uint c = 0; c < chunks; ++c) {
-        if (c > 0) write_y(c - 1);
+// Chunks from `first` to `end`: y of each goes to memory while the next is under way.
+void walk(uint first, uint end) {
+    for (uint c = first; c < end; ++c) {
+        if (!STATES_ONLY && c > first) write_y(c - 1);
         subgroup_barrier();  // y has been read from where x goes now: by lanes of this subgroup, see write_y
         update_scales(c);
         stage(c);
@@ -115,12 +113,37 @@ void main() {
         load_chunk(c + 1);
         barrier();  // the chunk's operands and the next one's steps are complete
         forget_largest_x(c);
-        multiply();
+        load_operands();
+        if (!STATES_ONLY) multiply();
         advance(c);
+        elapsed += sum_of_chunk(c);
         note_largest_x(c + 1);
         barrier();  // operands have been read; y and the next chunk's magnitudes are complete
     }
-    if (chunks > 0) write_y(chunks - 1);
-    barrier();  // y and operands have been read from where the final state goes
-    store_final();
+    if (!STATES_ONLY && first < end) write_y(end - 1);
+}
+
+void main() {
+    const uint first = first_chunk(), end = end_chunk();
+    if (first > 0 && first >= end) return;  // recorded with fewer tokens
+    start_scales();
+    if (!STATES_ONLY) make_identity();
+    barrier();  // the identity is complete, the scales' shared values are cleared
+    if (!STATES_ONLY) load_D();
+    load_state();
+    if (first < end) {
+        load_steps(first);
+        load_chunk(first);
+        stage_steps(first);
+        load_steps(first + 1);
+        note_largest_x(first);
+    }
+    barrier();  // segments and identity have been read; the first chunk's steps, and magnitudes, are complete
+    finish_initial();
+    walk(first, end);
+    barrier();  // y and operands have been read from where the state goes
+    if (STATES_ONLY)
+        keep_state();
+    else if (end == chunk_count())
+        store_final();
 }

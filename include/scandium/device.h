@@ -88,6 +88,7 @@ struct Caps {
     bool subgroup_shuffle = false;           // basic and shuffle, in compute shaders
     bool can_require_subgroup_size = false;  // in compute pipelines
 
+    uint32_t cores = 0;              // multiprocessors, compute units: what runs workgroups; 0: the device does not tell
     uint32_t max_invocations = 128;  // in a workgroup
     uint32_t max_workgroup_size_x = 128;
     uint32_t max_workgroups[3] = {65535, 65535, 65535};

@@ -183,9 +183,10 @@ void store_sums(uint t) {
     }
 }
 
+void load_operands() { FOR(k, 0, DEPTHS, load_x(k)) }
+
 // y of the chunk, which goes to the subgroup's segments.
 void multiply() {
-    FOR(k, 0, DEPTHS, load_x(k))
     FOR(t, 0, TOKEN_TILES, clear_sums(t))
     FOR(step, 0, STATE_STEPS, add_state(step))
     FOR(t, 0, TOKEN_TILES, finish_sums(t))

@@ -188,20 +188,21 @@ void load_chunk(uint c) {
         const uint token = min(c * Q + bc_token(k), last);
         [[unroll]] for (uint i = 0; i < 2; ++i) {
             const uint n = min(column + i * MATRIX_N, DSTATE - 8);
-            next_C[k][i] = QUAD16(C, batch_row() * C_s0 + token * C_s1 + g * C_s2 + n);
+            if (!STATES_ONLY) next_C[k][i] = QUAD16(C, batch_row() * C_s0 + token * C_s1 + g * C_s2 + n);
             next_B[k][i] = QUAD16(B, batch_row() * B_s0 + token * B_s1 + g * B_s2 + n);
         }
     }
     [[unroll]] for (uint k = 0; k < X_PIECES; ++k)
         next_x[k] = QUAD16(x, batch_row() * x_s0 + min(c * Q + x_token(k), last) * x_s1 + head() * x_s2 + row);
-    load_cb(min(c, chunk_count() - 1));
+    if (!STATES_ONLY) load_cb(min(c, chunk_count() - 1));
     load_largest(min(c, chunk_count() - 1));
 }
 
 void stage(uint c) {
     stage_x(c);
-    stage_C();
     stage_B(c);
+    if (STATES_ONLY) return;
+    stage_C();
     stage_m(c);
     for (uint t = thread_index(); t < Q; t += THREADS)
         factor_of[t] = exp2(min(steps_of[c % 2][FUSED_SUMS + t / 4][t % 4], 0.0)) * scale_of_state_in_y();

@@ -44,10 +44,8 @@ void clear_state(uint n) {
     [[unroll]] for (uint m = 0; m < ROW_TILES; ++m) state[m][n] = MATRIX_SUM(0.0);
 }
 
+// Where scales are kept, a barrier and finish_initial follow whatever reads a state.
 void load_initial() {
-    load_D();
-    FOR(n, 0, COLUMNS / MATRIX_N, clear_state(n))
-    if (!initial_states_present) return;
     float most = 0.0;
     const uint base = batch_row() * initial_states_s0 + head() * initial_states_s1;
     for (uint tile = 0; tile < STATE_TILES; ++tile) {
@@ -70,7 +68,7 @@ void load_initial() {
 void finish_initial() {
 #if !COOPMAT_BF16
     start_bounds();
-    if (!initial_states_present) return;
+    if (!initial_states_present && SEGMENTS == 1) return;
     [[unroll]] for (uint m = 0; m < ROW_TILES; ++m)
         [[unroll]] for (uint n = 0; n < COLUMNS / MATRIX_N; ++n) state[m][n] *= state_scale();
 #endif

@@ -12,6 +12,11 @@
 #define SPEC_FUSED_SPLIT_M (SPEC_OP + 28)      // the same of C B^T with decay and step
 #define SPEC_FUSED_UNROLL (SPEC_OP + 27)       // whether the loops over tiles are: a CPU's compiler takes minutes for it
 
+#define SPEC_FUSED_SEGMENTS (SPEC_OP + 29)        // parts of the sequence that run side by side; 1: it is not split
+#define SPEC_FUSED_SEGMENT_CHUNKS (SPEC_OP + 30)  // chunks of each but the last
+#define SPEC_FUSED_STATES_ONLY (SPEC_OP + 31)     // compute what the tokens of a segment add to the state, and no y
+#define SPEC_FUSED_KEPT_INITIAL (SPEC_OP + 32)    // the initial states lie among the segments'
+
 // What the pre-pass tells of a chunk beside C B^T, so that f16 operands stay in range.
 #define FUSED_LARGEST_CB 0
 #define FUSED_LARGEST_B 1
@@ -45,5 +50,6 @@
 #define FUSED_INITIAL 8
 #define FUSED_Y 9
 #define FUSED_FINAL 10
+#define FUSED_SEGMENT_STATES 11
 
 #endif

@@ -18,6 +18,7 @@ struct SsdProblem {
     Packing packing = Packing::none;
     uint64_t sequences = 0;   // in a row, at most; 0: unknown
     uint32_t chunk_size = 0;  // 0: free
+    uint32_t segments = 0;    // of the fused form; 0: free
     bool has_states = false;  // the states at chunk boundaries are asked for
     bool has_initial = false, has_z = false, has_D = false;
     bool in_pieces = false;  // x, B and C can be read 16 bytes at a time

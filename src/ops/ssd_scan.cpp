@@ -15,7 +15,20 @@ namespace {
 
 using llu = unsigned long long;
 
-enum Transient : uint32_t { kStarts, kTable, kDtOut, kCumsum, kCB, kStates, kLargest, kSteps, kTerms, kCarry, kTransientCount };
+enum Transient : uint32_t {
+    kStarts,
+    kTable,
+    kDtOut,
+    kCumsum,
+    kCB,
+    kStates,
+    kLargest,
+    kSteps,
+    kSegmentStates,
+    kTerms,
+    kCarry,
+    kTransientCount
+};
 
 // The part of the problem that one run of the stages covers.
 struct Extent {
@@ -92,6 +105,7 @@ private:
         s.first_token = t0;
         s.tokens = extent.tokens;
         s.chunks = chunks_of(extent.tokens);
+        if (fused_) s.segments = choice_.fused.segments_of(s.chunks);
         for (View* view : {&s.x, &s.dt, &s.B, &s.C, &s.z, &s.y}) {
             cut(view, 0, b0, extent.batch);
             cut(view, 1, t0, extent.tokens);
@@ -138,6 +152,10 @@ private:
         if (fused_ && problem_.x == DType::f16)
             out[kLargest] = {"largest", DType::f32, 4, {extent.batch, chunks, groups, FUSED_LARGEST}, {}};
         if (fused_) out[kSteps] = {"steps", DType::f32, 4, {extent.batch, chunks, extent.heads, 4 * FUSED_STEP_VECTORS}, {}};
+        const uint32_t segments = fused_ ? choice_.fused.segments_of(uint32_t(chunks)) : 1;
+        if (segments > 1)
+            out[kSegmentStates] = {
+                "segment_states", DType::f32, 4, {extent.batch, segments, extent.heads, choice_.fused.segment_floats(problem_.dstate)}, {}};
         if (tiled_) out[kTerms] = {"terms", DType::f32, 3, {extent.batch, extent.tokens, 2 * extent.heads + SSD_TILE * groups}, {}};
         if (extent.tokens < problem_.seqlen) out[kCarry] = {"carry", DType::f32, 4, {extent.batch, extent.heads, p, n}, {}};
     }
@@ -188,7 +206,7 @@ private:
         *value = chunked_ ? s.chunks : s.heads;
         *limit = caps.max_workgroups[1];
         if (*value > *limit) return "maxComputeWorkGroupCount[1]";
-        *value = chunked_ ? uint64_t(s.batch) * s.heads : per_sequence ? problem_.sequences : s.batch;
+        *value = chunked_ ? uint64_t(s.batch) * s.heads : per_sequence ? problem_.sequences : uint64_t(s.batch) * s.segments;
         *limit = caps.max_workgroups[2];
         if (*value > *limit) return "maxComputeWorkGroupCount[2]";
         *value = s.heads;
@@ -239,8 +257,10 @@ private:
         s->states = transient_[kStates];
         s->largest = transient_[kLargest];
         s->steps = transient_[kSteps];
+        s->segment_states = transient_[kSegmentStates];
         s->terms = transient_[kTerms];
-        for (View* view : {&s->starts, &s->table, &s->dt_out, &s->dA_cumsum, &s->CB, &s->states, &s->largest, &s->steps, &s->terms})
+        for (View* view :
+             {&s->starts, &s->table, &s->dt_out, &s->dA_cumsum, &s->CB, &s->states, &s->largest, &s->steps, &s->segment_states, &s->terms})
             cut(view, 0, 0, s->batch);
         cut(&s->terms, 1, 0, s->tokens);
         for (View* view : {&s->dt_out, &s->dA_cumsum}) {
@@ -249,7 +269,8 @@ private:
         }
         for (View* view : {&s->CB, &s->states, &s->largest, &s->steps}) cut(view, 1, 0, s->chunks);
         for (View* view : {&s->CB, &s->largest}) cut(view, 2, 0, s->groups);
-        for (View* view : {&s->states, &s->steps}) cut(view, 2, 0, s->heads);
+        cut(&s->segment_states, 1, 0, s->segments);
+        for (View* view : {&s->states, &s->steps, &s->segment_states}) cut(view, 2, 0, s->heads);
         if (transient_[kCarry].tensor == kNoTensor) return;
         View carry = transient_[kCarry].slice(0, 0, s->batch).slice(1, 0, s->heads);
         if (s->first_token != 0) s->initial_states = carry;
@@ -287,6 +308,8 @@ private:
     Result append_stages(const SsdSlice& slice) {
         if (fused_) {
             if (Result r = append(ssd_fused_cb(slice, choice_)); r != Result::ok) return r;
+            if (slice.segments > 1)
+                if (Result r = append(ssd_fused_states(slice, choice_)); r != Result::ok) return r;
             return append(ssd_fused_scan(slice, choice_));
         }
         if (tiled_) {

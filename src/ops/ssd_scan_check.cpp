@@ -45,6 +45,7 @@ Result check_options(const Checker& check, const SsdScan& op) {
     if (Result r = check.are_dt_limits(op.dt_min, op.dt_max); r != Result::ok) return r;
     if (op.chunk_size != 0 && (op.chunk_size < 16 || op.chunk_size > 256 || op.chunk_size % 16 != 0))
         return check.fail("chunk_size is %u, not 0 or a multiple of 16 from 16 to 256", op.chunk_size);
+    if (Result r = check.in_range("segments", op.segments, 1024); r != Result::ok) return r;
     if (!type_matches(op.chunk_states_dtype, kFloats)) return check.fail("chunk_states_dtype is not f32, f16 or bf16");
     if (uint32_t(op.algorithm) > uint32_t(SsdAlgorithm::fused)) return check.fail("algorithm is not one of SsdAlgorithm");
     return check.is_variant(op.variant);
@@ -90,6 +91,7 @@ Result check_ssd_scan(const Graph& graph, const SsdScan& op, SsdProblem* out) {
     if (Result r = check.all_match(expected); r != Result::ok) return r;
     out->C = check.tensor(op.C).dtype;
     out->chunk_size = op.chunk_size;
+    out->segments = op.segments;
     out->algorithm = op.algorithm;
     out->variant = op.variant;
     out->has_initial = op.initial_states != kNoTensor;

@@ -13,14 +13,15 @@ struct SsdSlice {
     uint64_t first_token = 0, tokens = 1;
     uint32_t chunks = 1;     // of a row, at most
     uint32_t sequences = 0;  // of a row, at most; packed only
+    uint32_t segments = 1;   // of a row, side by side; fused only
     uint32_t heads_per_group = 1;
     uint32_t headdim = 1, dstate = 1;
     Packing packing = Packing::none;
     bool dt_softplus = false;
     float dt_min = 0, dt_max = 0;
 
-    View x, dt, A, B, C, D, z, dt_bias, initial_states, seq, y, final_states, states_out;  // seq: seq_idx or cu_seqlens
-    View starts, table, dt_out, dA_cumsum, CB, states, largest, steps, terms;              // transient
+    View x, dt, A, B, C, D, z, dt_bias, initial_states, seq, y, final_states, states_out;      // seq: seq_idx or cu_seqlens
+    View starts, table, dt_out, dA_cumsum, CB, states, largest, steps, segment_states, terms;  // transient
 };
 
 Dispatch ssd_sequence_starts(const SsdSlice& slice);
@@ -31,6 +32,7 @@ Dispatch ssd_chunk_state(const SsdSlice& slice, const SsdChoice& choice);
 Dispatch ssd_state_passing(const SsdSlice& slice, const SsdChoice& choice);
 Dispatch ssd_chunk_scan(const SsdSlice& slice, const SsdChoice& choice);
 Dispatch ssd_fused_cb(const SsdSlice& slice, const SsdChoice& choice);
+Dispatch ssd_fused_states(const SsdSlice& slice, const SsdChoice& choice);
 Dispatch ssd_fused_scan(const SsdSlice& slice, const SsdChoice& choice);
 Dispatch ssd_recurrent(const SsdSlice& slice, const SsdChoice& choice);
 Dispatch ssd_recurrent_terms(const SsdSlice& slice, const SsdChoice& choice);

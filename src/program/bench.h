@@ -68,7 +68,7 @@ struct BenchChoices {
     SsdAlgorithm algorithm = SsdAlgorithm::automatic;
     Variant variant = Variant::automatic;
     uint32_t chunk_size = 0;
-    uint32_t segments = 0;          // of selective_scan; 0: the plan's choice
+    uint32_t segments = 0;          // of the scans; 0: the plan's choice
     std::string weights = "dense";  // of linear: dense, q8 or q4
 };
 

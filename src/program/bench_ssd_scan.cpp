@@ -64,6 +64,7 @@ BenchProblem make(Sizes sizes, const BenchChoices& choices) {
         op.algorithm = choices.algorithm;
         op.variant = choices.variant;
         op.chunk_size = choices.chunk_size;
+        op.segments = choices.segments;
         return ssd_scan(graph, op);
     };
     problem.check = [n, choices](const BenchData& data) {

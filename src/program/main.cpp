@@ -68,7 +68,7 @@ void add_bench_options(CLI::App* bench, BenchArguments* arguments) {
     bench->add_option("--chunk-size", arguments->chunk_size, "16 to 256, or auto")->type_name("N");
     bench->add_option("--weights", arguments->weights, "Of linear (default dense, in the type of --dtype), or of --lm")
         ->type_name("dense|q8|q4|auto|f32|f16|bf16");
-    bench->add_option("--segments", arguments->segments, "Of selective_scan: parts in time, 0 for the plan's choice")->type_name("N");
+    bench->add_option("--segments", arguments->segments, "Of the scans: parts in time, 0 for the plan's choice")->type_name("N");
     bench->add_option("--device", arguments->device, "Index, or part of the name (default: the best one)")->type_name("INDEX|NAME");
     bench->add_flag("--quick", arguments->quick, "One run, no warm-up: to see that it works and is right, not how fast it is");
     bench->add_option("--json", arguments->json, "Write the results there; - for standard output")->type_name("FILE|-");

@@ -80,6 +80,7 @@ void read_options(const Case& source, const Choices& choices, SsdScan* op) {
     if (chunk_size < 16 || chunk_size > 256 || chunk_size % 16 != 0)
         source.fail("option chunk_size is %llu; it must be a multiple of 16 from 16 to 256", static_cast<unsigned long long>(chunk_size));
     const bool has_chunk_size = source.file().metadata().contains("chunk_size");
+    op->segments = static_cast<uint32_t>(std::min<uint64_t>(source.integer("segments", 0), 1u << 31));
     op->chunk_size = choices.chunk_size.value_or(has_chunk_size ? static_cast<uint32_t>(chunk_size) : 0);
     op->variant = choices.variant;
     op->algorithm = choices.algorithm;

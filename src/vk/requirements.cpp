@@ -154,6 +154,10 @@ struct Properties {
     VkPhysicalDeviceSubgroupProperties subgroup;
     VkPhysicalDeviceDriverProperties driver;
     VkPhysicalDeviceSubgroupSizeControlProperties subgroup_size;
+    // How many processors run workgroups: each vendor's own way to tell, asked for where it is listed.
+    VkPhysicalDeviceShaderSMBuiltinsPropertiesNV multiprocessors;
+    VkPhysicalDeviceShaderCoreProperties2AMD compute_units;
+    VkPhysicalDeviceShaderCoreBuiltinsPropertiesARM shader_cores;
 };
 
 void query_properties(const InstanceApi& api, VkPhysicalDevice physical_device, const Offer& offer, Properties* out) {
@@ -165,6 +169,12 @@ void query_properties(const InstanceApi& api, VkPhysicalDevice physical_device, 
         chain.add(&out->driver, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_DRIVER_PROPERTIES);
     if (offer.has(VK_API_VERSION_1_3, VK_EXT_SUBGROUP_SIZE_CONTROL_EXTENSION_NAME))
         chain.add(&out->subgroup_size, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_SIZE_CONTROL_PROPERTIES);
+    if (offer.lists(VK_NV_SHADER_SM_BUILTINS_EXTENSION_NAME))
+        chain.add(&out->multiprocessors, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_SM_BUILTINS_PROPERTIES_NV);
+    if (offer.lists(VK_AMD_SHADER_CORE_PROPERTIES_2_EXTENSION_NAME))
+        chain.add(&out->compute_units, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_CORE_PROPERTIES_2_AMD);
+    if (offer.lists(VK_ARM_SHADER_CORE_BUILTINS_EXTENSION_NAME))
+        chain.add(&out->shader_cores, VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SHADER_CORE_BUILTINS_PROPERTIES_ARM);
     api.GetPhysicalDeviceProperties2(physical_device, &out->properties2);
 }
 
@@ -204,6 +214,7 @@ void fill_limits(const Properties& from, Caps* caps) {
     caps->shared_memory = limits.maxComputeSharedMemorySize;
     caps->max_storage_range = limits.maxStorageBufferRange;
     caps->storage_offset_alignment = uint32_t(limits.minStorageBufferOffsetAlignment);
+    caps->cores = from.multiprocessors.shaderSMCount + from.compute_units.activeComputeUnitCount + from.shader_cores.shaderCoreCount;
     caps->timestamp_period = limits.timestampComputeAndGraphics ? limits.timestampPeriod : 0.0f;
 }
 

@@ -122,6 +122,8 @@ MUTANTS = [
            ["fused: every option, and fewer tokens than planned"]),
     Mutant("fused: NaN in A dropped", "lib/ssd_fused_steps.glsl", "bias, a) : 0.0", "bias) : 0.0",
            ["fused: a NaN or an infinity is not lost, and leaves what it does not reach as good as it was"]),
+    Mutant("fused: decay across segments left out", "lib/ssd_fused_segments.glsl",
+           "exp2(min(segment_states_load(place_of_elapsed(place)), 0.0))", "1.0", ["fused: segments of a sequence side by side"]),
     Mutant("fused: f16 out of range", "lib/ssd_fused_scale.glsl", "clamp(14 - (int(bits >> 23) - 127), -40, 40)", "0",
            ["fused: magnitudes beyond f16"]),
 ]

@@ -57,6 +57,45 @@ TEST_CASE("fused: no option, through descriptors, with y in f32") {
     CHECK(differing_bits(once.final_states, thrice.final_states) == 0);
 }
 
+// Two chunks a segment, the last of one, whose end is ragged. Then fewer tokens than planned: whole segments have none.
+TEST_CASE("fused: segments of a sequence side by side") {
+    SsdCase c = fused_case(GENERATE(from_range(matrix_dtypes()))).with_everything();
+    skip_if_missing(c);
+    c.shape = {2, 150, 2, 24, 1, 40};
+    c.segments = 3;
+    for (uint64_t recorded : {0, 1, 64, 70}) {
+        c.record_seqlen = recorded;
+        check_case(c);
+    }
+    c.record_seqlen = 0;
+    c.in_place = true;  // the last segment writes the state that the first starts from
+    check_case(c);
+}
+
+TEST_CASE("fused: segments from nothing repeat bit for bit and are as near as the whole") {
+    SsdCase c = fused_case(GENERATE(from_range(matrix_dtypes())));
+    skip_if_missing(c);
+    c.shape = {1, 130, 2, 32, 1, 32};
+    c.D = SsdD::per_head;
+    SsdInputs in = make_inputs(c);
+    SECTION("as they come") {}
+    SECTION("slow decay, so that every segment matters to the last") { in.A = {-1e-4, 0}; }
+    SECTION("decay by -1e4 within a segment") {
+        in.dt.assign(in.dt.size(), 10);
+        in.A = {-32, -0.001};
+    }
+    c.segments = 1;
+    const SsdRun whole = run_ssd(c, in);
+    c.segments = 5;
+    const SsdRun once = run_ssd(c, in), thrice = run_ssd(c, in, 3);
+    REQUIRE((whole.result == Result::ok && once.result == Result::ok && thrice.result == Result::ok));
+    const SsdOutputs want = expected(c, in);
+    CHECK(relative_rms(once.y, want.y) <= 1.1 * relative_rms(whole.y, want.y));
+    CHECK(relative_rms(once.final_states, want.final_states) <= c.state_tolerance());
+    CHECK(differing_bits(once.y, thrice.y) == 0);
+    CHECK(differing_bits(once.final_states, thrice.final_states) == 0);
+}
+
 // What is computed on the way would leave f16 on either side.
 TEST_CASE("fused: magnitudes beyond f16") {
     SsdCase c = fused_case(GENERATE(from_range(matrix_dtypes())));

@@ -100,6 +100,7 @@ std::string SsdCase::text() const {
     if (dt_min > 0) text += " dt_min " + number(double(dt_min));
     if (dt_max < 1e9f) text += " dt_max " + number(double(dt_max));
     if (alignment != 16) text += " aligned by " + std::to_string(alignment);
+    if (segments) text += " segments " + std::to_string(segments);
     if (record_seqlen) text += " recorded " + std::to_string(record_seqlen);
     text += layout_text("x", x_layout) + layout_text("dt", dt_layout) + layout_text("bc", bc_layout) + layout_text("state", state_layout) +
             layout_text("boundary", boundary_layout);
@@ -218,6 +219,7 @@ SsdScan options_of(const SsdCase& c) {
     op.dt_max = c.dt_max;
     op.chunk_size = c.chunk_size;
     op.max_sequences = c.max_sequences;
+    op.segments = c.segments;
     op.chunk_states_dtype = c.chunk_states_dtype;
     op.algorithm = c.algorithm;
     op.variant = c.variant;

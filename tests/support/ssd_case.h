@@ -28,7 +28,7 @@ struct SsdCase {
     bool dt_softplus = false;
     float dt_min = 0, dt_max = 3.402823466e+38f;
 
-    uint32_t chunk_size = 16, max_sequences = 0;
+    uint32_t chunk_size = 16, max_sequences = 0, segments = 0;
     SsdAlgorithm algorithm = SsdAlgorithm::automatic;
     Variant variant = Variant::automatic;
     MemoryAccess access = MemoryAccess::automatic;

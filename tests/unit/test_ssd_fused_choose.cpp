@@ -1,4 +1,5 @@
 // When ssd_scan's fused form is taken and with which tiles, on devices that are made up.
+#include <algorithm>
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/generators/catch_generators.hpp>
 #include <catch2/matchers/catch_matchers_string.hpp>
@@ -35,7 +36,7 @@ TEST_CASE("choose: matrix units take the fused form") {
     CHECK(one.choice.algorithm == SsdAlgorithm::fused);
     CHECK_THAT(one.choice.reason, ContainsSubstring("fused"));
     CHECK(one.choice.chunk_size == 32);
-    CHECK(one.choice.fused.local_size == 128);
+    CHECK(one.choice.fused.scan.local_size == 128);
     CHECK(one.choice.fused.flavour == Flavour::coopmat_f16);
 }
 
@@ -51,7 +52,7 @@ TEST_CASE("choose: the fused form converts sums to operands where the device can
     CHECK(plain.flavour == Flavour::coopmat2_f16);
     CHECK(plain.cb_flavour == Flavour::coopmat_f16);
     CHECK(plain.packed_y);
-    CHECK(2 * plain.shared_memory <= 49152);
+    CHECK(2 * plain.scan.shared_memory <= 49152);
     // A sum has the shape of an operand only if N is K.
     Caps narrow = matrix_caps(16, 8, 16);
     narrow.features.cooperative_matrix_conversions = true;
@@ -79,14 +80,71 @@ TEST_CASE("choose: the fused form's tiles stay within the device, for every shap
         CHECK(std::string(c.why_not) != "");
         return;
     }
-    CHECK(c.local_size <= caps.max_invocations);
     CHECK(c.cb_local_size <= caps.max_invocations);
-    CHECK(c.shared_memory <= shared);
-    CHECK(c.shared_memory <= 49152);
     CHECK(c.cb_shared_memory <= shared);
-    CHECK(c.rows % (c.row_tiles * m) == 0);
-    CHECK(c.local_size == c.rows / (c.row_tiles * m) * subgroup_size);
-    CHECK(c.row_tiles * 2 * m * 4 >= n * 4);
+    CHECK(c.blocks * c.rows >= headdim);
+    CHECK(c.scan.row_tiles * 2 * m * 4 >= n * 4);
+    for (const FusedTiles& tiles : {c.scan, c.states}) {
+        CHECK(tiles.local_size <= caps.max_invocations);
+        CHECK(tiles.shared_memory <= shared);
+        CHECK(tiles.shared_memory <= 49152);
+        CHECK(c.rows % (tiles.row_tiles * m) == 0);
+        CHECK(tiles.local_size == c.rows / (tiles.row_tiles * m) * subgroup_size);
+    }
+}
+
+// Which were the fastest, or within 2 % of it, of those measured on an H100 (docs/performance.md).
+TEST_CASE("choose: a sequence is split where its heads leave cores idle") {
+    struct Shape {
+        uint64_t batch, seqlen;
+        uint32_t nheads, headdim, ngroups, dstate;
+        std::vector<uint32_t> segments;
+    };
+    const Shape shape = GENERATE(values<Shape>({{1, 512, 24, 64, 1, 128, {4, 5, 8}},
+                                                {1, 2048, 24, 64, 1, 128, {10, 11}},
+                                                {1, 4096, 80, 64, 1, 128, {3}},
+                                                {1, 65536, 80, 64, 1, 128, {13, 16}},
+                                                {1, 8192, 32, 128, 1, 256, {4}},
+                                                {8, 4096, 80, 64, 1, 128, {1}},
+                                                {2, 8192, 128, 64, 8, 128, {1}},
+                                                {8, 4096, 64, 64, 1, 64, {1}},
+                                                {2, 4096, 64, 80, 1, 96, {1}}}));
+    Caps caps = matrix_caps(16, 16, 16);
+    caps.features.cooperative_matrix_conversions = true;
+    caps.cores = 132;
+    SsdProblem problem = layer();
+    problem.batch = shape.batch;
+    problem.seqlen = shape.seqlen;
+    problem.nheads = shape.nheads;
+    problem.headdim = shape.headdim;
+    problem.ngroups = shape.ngroups;
+    problem.dstate = shape.dstate;
+    const FusedChoice c = choose_ssd(caps, problem).choice.fused;
+    const uint32_t chunks = uint32_t((shape.seqlen + 31) / 32), segments = c.segments_of(chunks);
+    CAPTURE(shape.batch, shape.seqlen, shape.nheads, shape.dstate, segments, c.reason);
+    CHECK(std::find(shape.segments.begin(), shape.segments.end(), segments) != shape.segments.end());
+    CHECK_THAT(c.reason, ContainsSubstring(segments > 1 ? "segments of" : "not split"));
+}
+
+TEST_CASE("choose: how many segments is the caller's to say, and nothing is split on CPUs or where cores are unknown and few") {
+    Caps caps = matrix_caps(16, 16, 16);
+    SsdProblem problem = layer(1, 8);
+    CHECK(choose_ssd(caps, problem).choice.fused.segment_chunks != 0);
+    problem.segments = 1;
+    CHECK(choose_ssd(caps, problem).choice.fused.segment_chunks == 0);
+    problem.segments = 3;
+    CHECK(choose_ssd(caps, problem).choice.fused.segment_chunks == 43);
+    CHECK(choose_ssd(caps, problem).choice.fused.segments_of(128) == 3);
+    problem.seqlen = 20;
+    CHECK(choose_ssd(caps, problem).choice.fused.segment_chunks == 0);
+    problem.seqlen = 4096;
+    problem.segments = 0;
+    caps.device_type = VK_PHYSICAL_DEVICE_TYPE_INTEGRATED_GPU;
+    CHECK(choose_ssd(caps, problem).choice.fused.segment_chunks == 0);
+    caps.device_type = VK_PHYSICAL_DEVICE_TYPE_CPU;
+    caps.cores = 64;
+    problem.algorithm = SsdAlgorithm::fused;
+    CHECK(choose_ssd(caps, problem).choice.fused.segment_chunks == 0);
 }
 
 TEST_CASE("choose: what the fused form cannot do goes to the staged one, or is refused where it is forced") {
@@ -160,7 +218,7 @@ TEST_CASE("choose: without D all bits of C B^T are multiplied, for which shared 
     const FusedChoice without = choose_ssd(matrix_caps(16, 16, 16), problem).choice.fused;
     CHECK_FALSE(with_D.split_m);
     CHECK(without.split_m);
-    CHECK(without.shared_memory == with_D.shared_memory + 32 * 32 * 2);
+    CHECK(without.scan.shared_memory == with_D.scan.shared_memory + 32 * 32 * 2);
 }
 
 }  // namespace

@@ -51,6 +51,8 @@ struct SsdScan {
                                             // can be used (0: unknown, recurrent). If exceeded, the row's outputs are NaN.
     DType chunk_states_dtype = DType::f32;  // how the chunked algorithm keeps states between its stages
 
+    uint32_t segments = 0;  // fused: parts of each sequence that run side by side, at most, at the price of computing
+                            // their states twice; up to 1024. 0: the plan's choice
     SsdAlgorithm algorithm = SsdAlgorithm::automatic;
     Variant variant = Variant::automatic;  // forces one for every stage that has it
 };
