@@ -6,7 +6,7 @@
 namespace scandium::program {
 namespace {
 
-void write_result(Json& json, const BenchReport& report, double ceiling_gbps) {
+void write_result(Json& json, const BenchReport& report, const Ceilings& ceilings) {
     json.text("op", report.op);
     json.text("shape", report.shape);
     json.text("dtype", report.dtype);
@@ -32,9 +32,10 @@ void write_result(Json& json, const BenchReport& report, double ceiling_gbps) {
     json.real("tokens_per_s", report.tokens_per_s());
     json.number("bytes", report.bytes);
     json.real("gb_per_s", report.gigabytes_per_s());
-    json.real("memory_share", report.gigabytes_per_s() / ceiling_gbps, ceiling_gbps > 0);
+    json.real("memory_share", report.gigabytes_per_s() / ceilings.memory_gbps, ceilings.memory_gbps > 0);
     json.real("operations", report.operations, report.operations > 0);
     json.real("tflops", report.teraflops(), report.operations > 0);
+    json.real("matrix_share", ceilings.matrix_share(report), ceilings.matrix_share(report) > 0);
     json.number("workspace_bytes", report.workspace);
     json.objects("dispatches", report.stages, [&](const StageReport& stage) {
         json.text("stage", stage.name);
@@ -48,7 +49,12 @@ void write_result(Json& json, const BenchReport& report, double ceiling_gbps) {
 
 }  // namespace
 
-std::string bench_text(const BenchReport& report, double ceiling_gbps) {
+double Ceilings::matrix_share(const BenchReport& report) const {
+    if (matrix.tflops <= 0 || report.operations <= 0 || report.dtype == to_string(DType::f32)) return 0;
+    return report.teraflops() / matrix.tflops;
+}
+
+std::string bench_text(const BenchReport& report, const Ceilings& ceilings) {
     std::string text = format("%s %s %s", report.op.c_str(), report.shape.c_str(), report.dtype.c_str());
     if (!report.weights.empty() && report.weights != "dense") text += ", weights " + report.weights;
     if (!report.state_dtype.empty()) text += format(", states %s", report.state_dtype.c_str());
@@ -57,8 +63,9 @@ std::string bench_text(const BenchReport& report, double ceiling_gbps) {
                    time_text(report.max_us).c_str());
     if (report.by_host_clock) text += " by the host's clock";
     text += format(", %.4g tokens/s, %.4g GB/s", report.tokens_per_s(), report.gigabytes_per_s());
-    if (ceiling_gbps > 0) text += format(" (%.0f %% of the ceiling)", 100 * report.gigabytes_per_s() / ceiling_gbps);
+    if (ceilings.memory_gbps > 0) text += format(" (%.0f %% of the ceiling)", 100 * report.gigabytes_per_s() / ceilings.memory_gbps);
     if (report.operations > 0) text += format(", %.4g TFLOP/s", report.teraflops());
+    if (const double share = ceilings.matrix_share(report); share > 0) text += format(" (%.0f %% of the ceiling)", 100 * share);
     text += format(", workspace %s\n  error", size_text(report.workspace).c_str());
     for (const SampledError& error : report.errors)
         text += format("  %s %.3g%s", error.name.c_str(), error.value(), error.passed() ? "" : " <- FAIL");
@@ -69,11 +76,13 @@ std::string bench_text(const BenchReport& report, double ceiling_gbps) {
     return text;
 }
 
-std::string bench_json(const std::vector<BenchReport>& reports, const Caps& caps, double ceiling_gbps) {
+std::string bench_json(const std::vector<BenchReport>& reports, const Caps& caps, const Ceilings& ceilings) {
     Json json;
     json.object("device", [&] { write_identity(json, caps); });
-    json.real("memory_ceiling_gb_per_s", ceiling_gbps, ceiling_gbps > 0);
-    json.objects("results", reports, [&](const BenchReport& report) { write_result(json, report, ceiling_gbps); });
+    json.real("memory_ceiling_gb_per_s", ceilings.memory_gbps, ceilings.memory_gbps > 0);
+    json.real("matrix_ceiling_tflops", ceilings.matrix.tflops, ceilings.matrix.tflops > 0);
+    if (!ceilings.matrix.shape.empty()) json.text("matrix_ceiling_shape", ceilings.matrix.shape);
+    json.objects("results", reports, [&](const BenchReport& report) { write_result(json, report, ceilings); });
     return json.finish();
 }
 

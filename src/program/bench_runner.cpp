@@ -6,7 +6,9 @@
 #include <map>
 
 #include "check.h"
+#include "files/text.h"
 #include "owned.h"
+#include "scandium/ops/matrix_rate.h"
 #include "support/random.h"
 
 namespace scandium::program {
@@ -249,6 +251,46 @@ BenchReport bench(Context* context, const Messages& messages, const BenchProblem
 double memory_ceiling(Context* context, const Messages& messages, uint64_t rows, const BenchSettings& settings) {
     const uint64_t sizes[] = {rows, 4096};
     return bench(context, messages, find_bench_op("add")->make(sizes, BenchChoices()), settings).gigabytes_per_s();
+}
+
+namespace {
+
+BenchProblem matrix_problem(const CooperativeMatrixShape& shape, uint64_t groups, uint32_t steps) {
+    constexpr uint64_t kSubgroups = 4, kSums = 8;  // see matrix_rate.h
+    BenchProblem problem;
+    problem.output("out", DType::f32, {groups, kSubgroups});
+    problem.operations = 2.0 * static_cast<double>(groups * kSubgroups * kSums * steps) * shape.m * shape.n * shape.k;
+    problem.append = [=](Graph* graph, const auto& id) { return matrix_rate(graph, {shape, steps, id("out")}); };
+    problem.check = [=](const BenchData& data) {
+        std::vector<SampledError> errors = {{"out", 0}};
+        for (uint64_t i = 0; i < groups * kSubgroups; ++i) errors[0].add(data.output("out", i), 28 + 8.0 * steps * shape.k / 64);
+        return errors;
+    };
+    return problem;
+}
+
+}  // namespace
+
+MatrixCeiling matrix_ceiling(Context* context, const Messages& messages) {
+    const Caps& caps = device_caps(context_device(context));
+    const bool is_cpu = caps.device_type == VK_PHYSICAL_DEVICE_TYPE_CPU;
+    BenchSettings settings;
+    settings.warm_up_s = 0.1;  // memory's ceiling has been measured before
+    settings.samples = 3;
+    MatrixCeiling best;
+    for (uint32_t i = 0; i < caps.cooperative_matrix_count; ++i) {
+        const CooperativeMatrixShape& s = caps.cooperative_matrices[i];
+        if ((s.a != DType::f16 && s.a != DType::bf16) || s.b != s.a || s.c != DType::f32 || s.result != DType::f32) continue;
+        const BenchProblem problem = matrix_problem(s, is_cpu ? 16 : 2048, is_cpu ? 16 : 512);
+        try {
+            const BenchReport report = bench(context, messages, problem, settings);
+            if (report.passed() && report.teraflops() > best.tflops)
+                best = {report.teraflops(), format("%ux%ux%u %s", s.m, s.n, s.k, to_string(s.a))};
+        } catch (const LibraryError& error) {
+            if (error.result != Result::unsupported) throw;
+        }
+    }
+    return best;
 }
 
 }  // namespace scandium::program

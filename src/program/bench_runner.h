@@ -42,7 +42,23 @@ BenchReport bench(Context* context, const Messages& messages, const BenchProblem
 // What memory gives, in GB/s: elements streamed through the simplest kernel, from tensors of `rows` x 4096.
 double memory_ceiling(Context* context, const Messages& messages, uint64_t rows, const BenchSettings& settings);
 
-std::string bench_text(const BenchReport& report, double ceiling_gbps);
-std::string bench_json(const std::vector<BenchReport>& reports, const Caps& caps, double ceiling_gbps);
+// What matrix units give with operands of 16 bits: the fastest of the device's shapes, without memory. 0 if there are none.
+struct MatrixCeiling {
+    double tflops = 0;
+    std::string shape;
+};
+MatrixCeiling matrix_ceiling(Context* context, const Messages& messages);
+
+// 0 where not measured.
+struct Ceilings {
+    double memory_gbps = 0;
+    MatrixCeiling matrix;
+
+    // Of 16-bit operands; elsewhere a comparison with matrix units means nothing.
+    double matrix_share(const BenchReport& report) const;
+};
+
+std::string bench_text(const BenchReport& report, const Ceilings& ceilings);
+std::string bench_json(const std::vector<BenchReport>& reports, const Caps& caps, const Ceilings& ceilings);
 
 }  // namespace scandium::program

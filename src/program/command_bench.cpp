@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <fstream>
 #include <iostream>
 
@@ -94,6 +95,8 @@ BenchReport run_job(Runner& runner, const Job& job, const BenchSettings& setting
     return report;
 }
 
+bool compares_with_matrices(const Job& job) { return job.problem.operations > 0 && job.choices.dtype != DType::f32; }
+
 void write_json(const std::string& path, const std::string& json) {
     if (path == "-") {
         std::cout << json;
@@ -115,15 +118,19 @@ int bench_operators(const BenchArguments& arguments) {
     Runner runner(arguments.device, false);
     const bool as_text = arguments.json != "-";
     if (as_text) std::cout << one_line(runner.caps().device_name) << ", " << driver_text(runner.caps()) << "\n";
-    double ceiling = 0;  // not measured
+    Ceilings ceilings;
     if (arguments.quick) {
         settings.warm_up_s = settings.sample_us = 0;
         settings.samples = 1;
         if (as_text) std::cout << "one run without warm-up: right or wrong, but not how fast\n\n";
     } else {
         std::cerr << "measuring the memory ceiling\n";
-        ceiling = runner.memory_ceiling();
-        if (as_text) std::cout << format("memory ceiling: %.4g GB/s (add, f32)\n\n", ceiling);
+        ceilings.memory_gbps = runner.memory_ceiling();
+        if (as_text) std::cout << format("memory ceiling: %.4g GB/s (add, f32)\n", ceilings.memory_gbps);
+        if (std::any_of(jobs.begin(), jobs.end(), compares_with_matrices)) ceilings.matrix = runner.matrix_ceiling();
+        if (as_text && ceilings.matrix.tflops > 0)
+            std::cout << format("matrix ceiling: %.4g TFLOP/s (%s)\n", ceilings.matrix.tflops, ceilings.matrix.shape.c_str());
+        if (as_text) std::cout << "\n";
     }
     std::vector<BenchReport> reports;
     int code = kFine;
@@ -131,11 +138,11 @@ int bench_operators(const BenchArguments& arguments) {
         std::cerr << format("%zu of %zu: %s %s %s\n", reports.size() + 1, jobs.size(), job.op->name, job.shape.c_str(),
                             to_string(job.choices.dtype));
         reports.push_back(run_job(runner, job, settings));
-        if (as_text) std::cout << bench_text(reports.back(), ceiling) << std::flush;
+        if (as_text) std::cout << bench_text(reports.back(), ceilings) << std::flush;
         if (!reports.back().passed()) code = kCheckFailed;
         if (code == kFine && !reports.back().unsupported.empty()) code = kNoDevice;
     }
-    if (!arguments.json.empty()) write_json(arguments.json, bench_json(reports, runner.caps(), ceiling));
+    if (!arguments.json.empty()) write_json(arguments.json, bench_json(reports, runner.caps(), ceilings));
     return code;
 }
 

@@ -232,6 +232,12 @@ double Runner::memory_ceiling() {
     return program::memory_ceiling(context_.get(), messages_, is_cpu ? 4096 : 16384, BenchSettings());
 }
 
+MatrixCeiling Runner::matrix_ceiling() {
+    const MatrixCeiling ceiling = program::matrix_ceiling(context_.get(), messages_);
+    take_messages();  // of shapes that the device lists and this build has no kernel for
+    return ceiling;
+}
+
 std::vector<std::string> Runner::take_messages() { return std::exchange(messages_.lines, {}); }
 
 std::vector<DeviceEntry> find_devices() {

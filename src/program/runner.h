@@ -40,6 +40,7 @@ using OutputData = std::vector<std::vector<std::byte>>;
 struct BenchProblem;
 struct BenchSettings;
 struct BenchReport;
+struct MatrixCeiling;
 
 class Runner {
 public:
@@ -53,6 +54,7 @@ public:
     // Throws LibraryError.
     BenchReport bench(const BenchProblem& problem, const BenchSettings& settings);
     double memory_ceiling();  // GB/s, from tensors that no cache holds
+    MatrixCeiling matrix_ceiling();
 
     std::vector<std::string> take_messages();  // those so far
 

@@ -86,9 +86,9 @@ TEST_CASE("bench: every operator is checked and timed") {
     CHECK(result["dispatches"].Size() >= 1);
 }
 
-TEST_CASE("bench: figures are medians of several runs, beside what memory gives") {
+TEST_CASE("bench: figures are medians of several runs, beside what memory and matrix units give") {
     need_device();
-    const Outcome outcome = run_program({"bench", "--op", "softplus", "--shape", "64x1024", "--json", "-"});
+    const Outcome outcome = run_program({"bench", "--op", "linear", "--dtype", "f16", "--shape", "4x256,256", "--json", "-"});
     INFO(outcome.out << outcome.err);
     REQUIRE(outcome.code == 0);
     rapidjson::Document json;
@@ -96,6 +96,10 @@ TEST_CASE("bench: figures are medians of several runs, beside what memory gives"
     CHECK(json["memory_ceiling_gb_per_s"].GetDouble() > 0);
     const auto& result = json["results"][0];
     CHECK(result["memory_share"].GetDouble() > 0);
+    // Where the device has matrices of 16 bits: then all three are there.
+    CHECK(json["matrix_ceiling_tflops"].IsNumber() == json.HasMember("matrix_ceiling_shape"));
+    CHECK(result["matrix_share"].IsNumber() == json.HasMember("matrix_ceiling_shape"));
+    if (json.HasMember("matrix_ceiling_shape")) CHECK(json["matrix_ceiling_tflops"].GetDouble() > result["tflops"].GetDouble());
     CHECK(result["samples"].GetUint() > 1);
     CHECK(result["min_us"].GetDouble() <= result["median_us"].GetDouble());
     CHECK(result["median_us"].GetDouble() <= result["max_us"].GetDouble());
