@@ -12,11 +12,14 @@ namespace scandium {
 struct Context;
 
 struct ContextOptions {
-    const char* device = nullptr;        // index (that of list_devices, one or two digits), or else part of the name without
-                                         // regard to case; null or "": the best one
-    bool validation = false;             // VK_LAYER_KHRONOS_validation with synchronization validation, messages to diagnostics;
-                                         // unsupported if the layer is not installed
-    const Features* features = nullptr;  // if set, only these features are enabled, of those that the device has
+    const char* device = nullptr;          // index (that of list_devices, one or two digits), or else part of the name without
+                                           // regard to case; null or "": the best one
+    bool validation = false;               // VK_LAYER_KHRONOS_validation with synchronization validation, messages to diagnostics;
+                                           // unsupported if the layer is not installed
+    const char* pipeline_cache = nullptr;  // a file that keeps pipelines between runs, or with a slash at its end a folder that is
+                                           // there, with such a file for each device; null or "": nothing is kept. See create_context
+    Parallel parallel;                     // as in DeviceDesc
+    const Features* features = nullptr;    // if set, only these features are enabled, of those that the device has
     DiagnosticsCallback diagnostics = nullptr;
     void* diagnostics_user = nullptr;
 };
@@ -33,6 +36,9 @@ struct DeviceEntry {
 [[nodiscard]] SCANDIUM_API Result list_devices(void (*each)(void* user, const DeviceEntry& entry), void* user,
                                                DiagnosticsCallback diagnostics = nullptr, void* diagnostics_user = nullptr) noexcept;
 
+// ContextOptions::pipeline_cache: read here, and written anew by destroy_context if it has changed, in one step, so that any
+// number of programs may share it. A file that cannot be read or written, or is no use (DeviceDesc::kept_pipelines), is no error:
+// diagnostics is told with Result::ok. Keep it where no one else can write: a file made to deceive is not recognized.
 // The best device is a discrete GPU, else an integrated one, else any other; among equals the first.
 //   Errors: invalid_argument (`out` is null), unsupported (no loader, no device, none of that name, no validation layer),
 //   out_of_host_memory, out_of_device_memory, device_lost, internal_error.

@@ -115,6 +115,9 @@ struct DeviceDesc {
     uint32_t api_version = VK_API_VERSION_1_1;                    // VkApplicationInfo::apiVersion that the host asked for
     Features enabled;                                             // enabled on `device`: see wrap_device
     VkPipelineCache pipeline_cache = VK_NULL_HANDLE;              // may be null; see create_plan; must outlive the Device
+    bool keep_pipelines = false;                                  // for a host without a pipeline cache: see save_pipelines
+    Span<uint8_t> kept_pipelines;                                 // read by wrap_device only; may be empty
+    Parallel parallel;                                            // for create_plan, which makes pipelines with it
     const VkAllocationCallbacks* allocation_callbacks = nullptr;  // may be null; must outlive the Device
     DiagnosticsCallback diagnostics = nullptr;                    // may be null: then nothing is reported
     void* diagnostics_user = nullptr;
@@ -141,12 +144,24 @@ SCANDIUM_API void* fill_feature_chain(const Features& features, FeatureChain* ou
 // host's must not be externally synchronized.
 //   DeviceDesc::enabled: a feature that the physical device lacks is an error. One that was enabled without what Scandium
 //   needs beside it (Features) is not used, and device_caps() shows it as false.
-//   Errors: invalid_argument (null member of desc or null out, version under 1.1, such a feature), unsupported (the
-//   physical device is under 1.1), out_of_host_memory, internal_error (an entry point is missing, a Vulkan query failed).
+//   DeviceDesc::keep_pipelines: the Device gets a pipeline cache of its own, which begins with what an earlier run has saved.
+//   Bytes that are of another device, driver or build of Scandium, or damaged, are no error: diagnostics is told with
+//   Result::ok, and pipelines are compiled anew.
+//   Errors: invalid_argument (null member of desc or null out, version under 1.1, such a feature, keep_pipelines beside a
+//   pipeline_cache), unsupported (the physical device is under 1.1), out_of_host_memory, out_of_device_memory,
+//   internal_error (an entry point is missing, a Vulkan call failed).
 [[nodiscard]] SCANDIUM_API Result wrap_device(const DeviceDesc& desc, Device** out) noexcept;
 
 // Every Graph and Plan made from it must be gone before. Null is ignored.
 SCANDIUM_API void destroy_device(Device* device) noexcept;
+
+// Gives what a later run may hand in as DeviceDesc::kept_pipelines: the pipelines of all plans made so far and those that the
+// cache began with, as the driver packs them, behind a header that tells what they are good for. Calls `sink` once, with bytes
+// that are valid during the call only. They are for a place that no one else can write to: a header tells faults, not attacks.
+//   Errors: invalid_argument (null argument, a Device made without keep_pipelines), out_of_host_memory, out_of_device_memory,
+//   internal_error.
+using PipelineSink = void (*)(void* user, Span<uint8_t> bytes);
+[[nodiscard]] SCANDIUM_API Result save_pipelines(const Device* device, PipelineSink sink, void* user) noexcept;
 
 // What variants are chosen from: `features` are those that the host enabled, as far as they can be used.
 SCANDIUM_API const Caps& device_caps(const Device* device) noexcept;

@@ -20,7 +20,8 @@ struct PlanOptions {
 // Makes pipelines and lays out the workspace. The graph may be destroyed afterwards.
 //   Shapes, strides and types are specialization constants: a plan of other ones compiles pipelines of its own, which takes
 //   far longer than to run them. Keep plans, and give the device a VkPipelineCache that is stored between runs
-//   (DeviceDesc::pipeline_cache): pipelines that it holds cost next to nothing.
+//   (DeviceDesc::pipeline_cache or keep_pipelines): pipelines that it holds cost next to nothing, unless the driver ignores
+//   caches (lavapipe does). With DeviceDesc::parallel a plan's pipelines are made several at once.
 //   May run on a loading thread. Errors: the graph's own first failure, invalid_argument, unsupported,
 //   out_of_host_memory, out_of_device_memory, internal_error.
 [[nodiscard]] SCANDIUM_API Result create_plan(const Graph* graph, const PlanOptions& options, Plan** out) noexcept;

@@ -74,6 +74,14 @@ struct Span {
     constexpr Span(const T (&array)[N]) : data(array), size(N) {}
 };
 
+// How the host lets several things be done at once. `run` calls job(data, 0) to job(data, count - 1), each once, in any order, on
+// any threads and as many at once as it likes, and returns when all have returned. Called where it says so, and only then.
+struct Parallel {
+    using Job = void (*)(void* data, uint32_t index);
+    void (*run)(void* user, uint32_t count, Job job, void* data) = nullptr;  // null: on the caller's thread, one after the other
+    void* user = nullptr;
+};
+
 // A range of a buffer that the host owns.
 //   offset: bytes, a multiple of the tensor's alignment (TensorDesc). size: bytes, a multiple of 4.
 //   The buffer needs VK_BUFFER_USAGE_STORAGE_BUFFER_BIT, and for MemoryAccess::address also

@@ -56,8 +56,15 @@ Result create_device(const Features* wanted, Context* context) {
     return Result::ok;
 }
 
-Result wrap(Context* context) {
+Result wrap(const ContextOptions& options, Context* context) {
     const Instance& instance = context->instance;
+    VkPhysicalDeviceProperties properties{};
+    instance.GetPhysicalDeviceProperties(context->physical_device, &properties);
+    Array<uint8_t> kept;
+    if (Result result = name_pipeline_file(instance.diagnostics, options.pipeline_cache, properties, &context->pipeline_file);
+        result != Result::ok)
+        return result;
+    if (context->pipeline_file) read_pipeline_file(instance.diagnostics, &context->pipeline_file, &kept);
     DeviceDesc desc;
     desc.instance = instance.handle;
     desc.physical_device = context->physical_device;
@@ -65,6 +72,9 @@ Result wrap(Context* context) {
     desc.get_instance_proc_addr = instance.GetInstanceProcAddr;
     desc.api_version = instance.api_version;
     desc.enabled = context->enabled;
+    desc.parallel = options.parallel;
+    desc.keep_pipelines = bool(context->pipeline_file);
+    desc.kept_pipelines = {kept.data(), kept.size()};
     desc.diagnostics = instance.diagnostics.callback;
     desc.diagnostics_user = instance.diagnostics.user;
     return wrap_device(desc, &context->device);
@@ -112,9 +122,19 @@ Result fill(const ContextOptions& options, Context* context) {
     if (Result result = select_device(context->instance, options.device, &context->physical_device); result != Result::ok) return result;
     if (Result result = find_queue_family(context); result != Result::ok) return result;
     if (Result result = create_device(options.features, context); result != Result::ok) return result;
-    if (Result result = wrap(context); result != Result::ok) return result;
+    if (Result result = wrap(options, context); result != Result::ok) return result;
     if (Result result = create_allocator(context); result != Result::ok) return result;
     return create_commands(context);
+}
+
+void keep_pipelines(Context* context) {
+    if (!context->device || !context->pipeline_file) return;
+    const auto write = [](void* user, Span<uint8_t> bytes) {
+        Context* owner = static_cast<Context*>(user);
+        write_pipeline_file(owner->diagnostics(), bytes, &owner->pipeline_file);
+    };
+    // What fails is told, and no reason for anything else to fail.
+    static_cast<void>(save_pipelines(context->device, write, context));
 }
 
 }  // namespace
@@ -143,6 +163,7 @@ void destroy_context(Context* context) noexcept {
         api.vkDestroyFence(context->handle, context->fence, nullptr);
         api.vkDestroyCommandPool(context->handle, context->command_pool, nullptr);
         if (context->allocator) vmaDestroyAllocator(context->allocator);
+        keep_pipelines(context);
         destroy_device(context->device);
         api.vkDestroyDevice(context->handle, nullptr);
     }

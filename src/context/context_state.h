@@ -4,6 +4,7 @@
 #include <vk_mem_alloc.h>
 
 #include "context/instance.h"
+#include "context/pipeline_file.h"
 #include "core/array.h"
 #include "scandium/context.h"
 
@@ -26,6 +27,7 @@ struct Context {
     uint32_t timestamp_bits = 0;
     VkQueue queue = VK_NULL_HANDLE;
     Device* device = nullptr;
+    PipelineFile pipeline_file;
     VmaAllocator allocator = nullptr;
     VkCommandPool command_pool = VK_NULL_HANDLE;
     VkCommandBuffer commands = VK_NULL_HANDLE;

@@ -19,25 +19,32 @@ struct UsageError : std::runtime_error {
     using std::runtime_error::runtime_error;
 };
 
+// The device to run on, and where its pipelines are kept between runs.
+struct DeviceArguments {
+    std::string name, pipeline_cache;
+};
+
 // Command lines as they were typed; run_cases and bench_operators make sense of them.
 struct RunArguments {
     std::vector<std::string> cases;
     std::optional<std::string> output;
-    std::string device;
+    DeviceArguments device;
     std::string variant = "auto", algorithm = "auto", access = "auto", chunk_size, tolerance, repeat = "1";
     bool check = false, validate = false, json = false;
 };
 
 struct BenchArguments {
     std::vector<std::string> language_models, ops, shapes, models, dtypes = {"f32"}, tokens = {"1x4096"};
-    std::string state_dtype = "f32", device;
+    DeviceArguments device;
+    std::string state_dtype = "f32";
     std::string variant = "auto", algorithm = "auto", access = "auto", chunk_size = "auto", json;
     std::string weights, segments = "0";  // weights: empty for the default
     bool quick = false;
 };
 
 struct ModelArguments {
-    std::string folder, device, weights = "auto";
+    DeviceArguments device;
+    std::string folder, weights = "auto";
     const ModelConfig* random_model = nullptr;  // in place of a folder
 };
 

@@ -99,13 +99,8 @@ std::vector<int32_t> tokens_of(const Tokenizer* tokenizer, std::string_view text
 
 Language::Language(const ModelArguments& arguments, const SessionOptions& options) {
     const WeightType weights = choose("--weights", arguments.weights, kWeightTypes);
-    ContextOptions context_options;
-    context_options.device = arguments.device.c_str();
-    context_options.diagnostics = Messages::add;
-    context_options.diagnostics_user = &messages_;
-    Context* context = nullptr;
-    check(create_context(context_options, &context), "create_context");
-    context_.reset(context);
+    context_ = open_context(arguments.device, false, &messages_);
+    Context* context = context_.get();
 
     ProgressLine line("loading");
     ModelDesc desc;

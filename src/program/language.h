@@ -14,7 +14,6 @@
 namespace scandium::program {
 
 struct DestroyLanguage {
-    void operator()(Context* context) const { destroy_context(context); }
     void operator()(Model* model) const { destroy_model(model); }
     void operator()(Session* session) const { destroy_session(session); }
     void operator()(ModelRunner* runner) const { destroy_model_runner(runner); }
@@ -72,7 +71,7 @@ public:
 
 private:
     Messages messages_;
-    OwnedLanguage<Context> context_;
+    OwnedContext context_;
     OwnedLanguage<Model> model_;
     OwnedLanguage<Session> session_;
     OwnedLanguage<ModelRunner> runner_;

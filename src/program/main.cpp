@@ -20,12 +20,19 @@ constexpr const char* kExitCodes =
     "Exit codes: 0 fine, 1 a check failed, 2 bad input or usage, 3 no usable device (none found, or the one chosen\n"
     "lacks what was asked for).";
 
+void add_device_options(CLI::App* app, DeviceArguments* device) {
+    app->add_option("--device", device->name, "Index, or part of the name (default: the best one)")->type_name("INDEX|NAME");
+    app->add_option("--pipeline-cache", device->pipeline_cache,
+                    "Where to keep pipelines between runs (default: the user's folder for caches)")
+        ->type_name("FILE|none");
+}
+
 void add_run_options(CLI::App* run, RunArguments* arguments) {
     run->add_option("cases", arguments->cases, "Cases: safetensors files with inputs, options and expected outputs")
         ->required()
         ->type_name("CASE.safetensors");
     run->add_option("-o,--output", arguments->output, "Write the outputs of the one case there")->type_name("OUT.safetensors");
-    run->add_option("--device", arguments->device, "Index, or part of the name (default: the best one)")->type_name("INDEX|NAME");
+    add_device_options(run, &arguments->device);
     run->add_option("--variant", arguments->variant, "Force a family of kernels")->type_name("scalar|subgroup|coopmat|auto");
     run->add_option("--algorithm", arguments->algorithm, "Force an algorithm")->type_name("auto|chunked|recurrent|fused");
     run->add_option("--access", arguments->access, "How kernels reach memory")->type_name("auto|address|descriptor");
@@ -69,7 +76,7 @@ void add_bench_options(CLI::App* bench, BenchArguments* arguments) {
     bench->add_option("--weights", arguments->weights, "Of linear (default dense, in the type of --dtype), or of --lm")
         ->type_name("dense|q8|q4|auto|f32|f16|bf16");
     bench->add_option("--segments", arguments->segments, "Of the scans: parts in time, 0 for the plan's choice")->type_name("N");
-    bench->add_option("--device", arguments->device, "Index, or part of the name (default: the best one)")->type_name("INDEX|NAME");
+    add_device_options(bench, &arguments->device);
     bench->add_flag("--quick", arguments->quick, "One run, no warm-up: to see that it works and is right, not how fast it is");
     bench->add_option("--json", arguments->json, "Write the results there; - for standard output")->type_name("FILE|-");
 }
@@ -78,7 +85,7 @@ void add_bench_options(CLI::App* bench, BenchArguments* arguments) {
 void add_model_options(CLI::App* app, ModelArguments* model) {
     app->add_option("model", model->folder, "Folder with config.json and model.safetensors")->required()->type_name("MODEL_DIR");
     app->add_option("--weights", model->weights, "How weights are kept on the device")->type_name("auto|f32|f16|bf16|q8|q4");
-    app->add_option("--device", model->device, "Index, or part of the name (default: the best one)")->type_name("INDEX|NAME");
+    add_device_options(app, &model->device);
 }
 
 void add_logits_options(CLI::App* logits, LogitsArguments* arguments) {

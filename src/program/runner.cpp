@@ -2,12 +2,15 @@
 
 #include <algorithm>
 #include <chrono>
+#include <iostream>
 #include <utility>
 
 #include "bench_runner.h"
 #include "check.h"
 #include "files/text.h"
 #include "owned.h"
+#include "pipeline_cache.h"
+#include "threads.h"
 
 namespace scandium::program {
 namespace {
@@ -185,8 +188,12 @@ void Job::collect(const RunSettings& settings, CaseReport* report, OutputData* d
 
 }  // namespace
 
-void Messages::add(void* user, Result, VkResult, const char* message) {
-    static_cast<Messages*>(user)->lines.emplace_back(one_line(message));
+void Messages::add(void* user, Result result, VkResult, const char* message) {
+    Messages& messages = *static_cast<Messages*>(user);
+    if (result != Result::ok)
+        messages.lines.emplace_back(one_line(message));
+    else if (messages.tells_notes)
+        std::cerr << "scandium: " << one_line(message) << "\n";
 }
 
 void Messages::check(Result result, const char* what) const {
@@ -194,16 +201,23 @@ void Messages::check(Result result, const char* what) const {
     throw LibraryError(result, lines.empty() ? format("%s: %s", what, to_string(result)) : lines.back());
 }
 
-Runner::Runner(const std::string& device, bool validate) {
+OwnedContext open_context(const DeviceArguments& device, bool validate, Messages* messages) {
+    const std::string cache = pipeline_cache_path(device.pipeline_cache);
+    // A cache that nobody asked for may fail in silence.
+    messages->tells_notes = validate || !device.pipeline_cache.empty();
     ContextOptions options;
-    options.device = device.c_str();
+    options.device = device.name.c_str();
     options.validation = validate;
+    options.pipeline_cache = cache.c_str();
+    options.parallel = threads();
     options.diagnostics = Messages::add;
-    options.diagnostics_user = &messages_;
+    options.diagnostics_user = messages;
     Context* context = nullptr;
-    messages_.check(create_context(options, &context), "create_context");
-    context_.reset(context);
+    messages->check(create_context(options, &context), "create_context");
+    return OwnedContext(context);
 }
+
+Runner::Runner(const DeviceArguments& device, bool validate) { context_ = open_context(device, validate, &messages_); }
 
 CaseReport Runner::run(const Problem& problem, const RunSettings& settings, OutputData* data) {
     CaseReport report;

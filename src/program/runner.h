@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "commands.h"
 #include "problem.h"
 #include "report.h"
 
@@ -18,14 +19,23 @@ struct LibraryError : std::runtime_error {
     Result result;
 };
 
-// What the library has said, in order.
+// What the library has said.
 struct Messages {
-    std::vector<std::string> lines;
+    std::vector<std::string> lines;  // of failures, in order
+    bool tells_notes = false;        // print the rest to standard error
 
     static void add(void* user, Result result, VkResult vk, const char* message);
     // Throws LibraryError with the last message if a call to `what` failed.
     void check(Result result, const char* what) const;
 };
+
+struct DestroyContext {
+    void operator()(Context* context) const { destroy_context(context); }
+};
+using OwnedContext = std::unique_ptr<Context, DestroyContext>;
+
+// Throws LibraryError. `messages` has to outlive the context.
+OwnedContext open_context(const DeviceArguments& device, bool validate, Messages* messages);
 
 struct RunSettings {
     MemoryAccess access = MemoryAccess::automatic;
@@ -44,7 +54,7 @@ struct MatrixCeiling;
 
 class Runner {
 public:
-    Runner(const std::string& device, bool validate);  // throws LibraryError
+    Runner(const DeviceArguments& device, bool validate);  // throws LibraryError
 
     const Caps& caps() const { return device_caps(context_device(context_.get())); }
 
@@ -59,12 +69,8 @@ public:
     std::vector<std::string> take_messages();  // those so far
 
 private:
-    struct DestroyContext {
-        void operator()(Context* context) const { destroy_context(context); }
-    };
-
     Messages messages_;
-    std::unique_ptr<Context, DestroyContext> context_;
+    OwnedContext context_;
     uint32_t validation_messages_ = 0;
 };
 

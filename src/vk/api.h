@@ -23,6 +23,9 @@ namespace scandium {
     X(DestroyDescriptorSetLayout)       \
     X(CreatePipelineLayout)             \
     X(DestroyPipelineLayout)            \
+    X(CreatePipelineCache)              \
+    X(DestroyPipelineCache)             \
+    X(GetPipelineCacheData)             \
     X(CreateComputePipelines)           \
     X(DestroyPipeline)                  \
     X(CreateDescriptorPool)             \

@@ -17,6 +17,8 @@ Result check_desc(const DeviceDesc& desc, const Diagnostics& diagnostics) {
     if (desc.api_version < VK_API_VERSION_1_1)
         return diagnostics.fail(Result::invalid_argument, "wrap_device: DeviceDesc::api_version is %u.%u, under the least of 1.1",
                                 VK_API_VERSION_MAJOR(desc.api_version), VK_API_VERSION_MINOR(desc.api_version));
+    if (desc.pipeline_cache && desc.keep_pipelines)
+        return diagnostics.fail(Result::invalid_argument, "wrap_device: DeviceDesc::keep_pipelines is set, but pipeline_cache too");
     return Result::ok;
 }
 
@@ -68,7 +70,8 @@ Result fill(const DeviceDesc& desc, DeviceVk* device) {
     device->version = beside.version;
     device->limits = beside.limits;
     if (Result result = apply_enabled(desc.enabled, beside.offered, device); result != Result::ok) return result;
-    return load_entry_points(api.GetDeviceProcAddr, device);
+    if (Result result = load_entry_points(api.GetDeviceProcAddr, device); result != Result::ok) return result;
+    return desc.keep_pipelines ? create_pipeline_cache(desc.kept_pipelines, beside.pipeline_cache_uuid, device) : Result::ok;
 }
 
 }  // namespace
@@ -83,6 +86,7 @@ Result wrap_device(const DeviceDesc& desc, Device** out) noexcept {
     device->diagnostics = diagnostics;
     device->handle = desc.device;
     device->pipeline_cache = desc.pipeline_cache;
+    device->parallel = desc.parallel;
     device->allocation_callbacks = desc.allocation_callbacks;
     if (Result result = fill(desc, device); result != Result::ok) {
         delete device;
@@ -92,7 +96,12 @@ Result wrap_device(const DeviceDesc& desc, Device** out) noexcept {
     return Result::ok;
 }
 
-void destroy_device(Device* device) noexcept { delete static_cast<DeviceVk*>(device); }
+void destroy_device(Device* device) noexcept {
+    if (!device) return;
+    DeviceVk* wrapped = static_cast<DeviceVk*>(device);
+    destroy_pipeline_cache(wrapped);
+    delete wrapped;
+}
 
 const Caps& device_caps(const Device* device) noexcept { return device->caps; }
 

@@ -167,33 +167,63 @@ uint32_t find(const Array<Recipe>& recipes, const Recipe& recipe) {
     return index;
 }
 
-// The index among the plan's pipelines of the one that a dispatch needs, which is made if it is new.
-Result add_pipeline(Plan* plan, const ScheduledDispatch& scheduled, Array<Recipe>* recipes, uint32_t* index) {
-    const DeviceVk& device = *plan->device;
+// The index among the recipes of the one that a dispatch needs, which is appended if it is new.
+Result add_recipe(const Plan& plan, const ScheduledDispatch& scheduled, Array<Recipe>* recipes, uint32_t* index) {
+    const DeviceVk& device = *plan.device;
     Recipe recipe;
     if (Result result = check_sizes(device, scheduled.dispatch); result != Result::ok) return result;
-    if (Result result = make_recipe(*plan, scheduled, &recipe); result != Result::ok) return result;
+    if (Result result = make_recipe(plan, scheduled, &recipe); result != Result::ok) return result;
     if (Result result = check_subgroups(device, scheduled.dispatch, recipe); result != Result::ok) return result;
     *index = find(*recipes, recipe);
-    if (*index < recipes->size()) return Result::ok;
-    PlannedPipeline planned;
-    planned.code = recipe.code;
-    if (!recipes->push(recipe) || !plan->pipelines.push(planned))
-        return device.diagnostics.fail(Result::out_of_host_memory, "create_plan: out of host memory");
-    return create_pipeline(*plan, recipe, &plan->pipelines.back().handle);
+    if (*index < recipes->size() || recipes->push(recipe)) return Result::ok;
+    return device.diagnostics.fail(Result::out_of_host_memory, "create_plan: out of host memory");
+}
+
+Result gather_recipes(Plan* plan, Array<Recipe>* recipes) {
+    for (const ScheduledDispatch& scheduled : plan->schedule.dispatches) {
+        uint32_t index = 0;
+        if (Result result = add_recipe(*plan, scheduled, recipes, &index); result != Result::ok) return result;
+        if (!plan->pipeline_index.push(index))
+            return plan->device->diagnostics.fail(Result::out_of_host_memory, "create_plan: out of host memory");
+    }
+    return Result::ok;
+}
+
+// What the jobs of one plan share. Each touches what has its index only.
+struct Making {
+    Plan* plan = nullptr;
+    Array<Recipe> recipes;
+    Array<Result> results;
+
+    Result make(uint32_t index) { return results[index] = create_pipeline(*plan, recipes[index], &plan->pipelines[index].handle); }
+};
+
+Result make_in_order(Making* making) {
+    for (uint32_t i = 0; i < making->recipes.size(); ++i)
+        if (Result result = making->make(i); result != Result::ok) return result;
+    return Result::ok;
+}
+
+Result make_at_once(const Parallel& parallel, Making* making) {
+    const auto job = [](void* data, uint32_t index) { static_cast<void>(static_cast<Making*>(data)->make(index)); };
+    parallel.run(parallel.user, uint32_t(making->recipes.size()), job, making);
+    for (Result result : making->results)
+        if (result != Result::ok) return result;
+    return Result::ok;
 }
 
 }  // namespace
 
 Result create_pipelines(Plan* plan) {
-    Array<Recipe> recipes;
-    for (const ScheduledDispatch& scheduled : plan->schedule.dispatches) {
-        uint32_t index = 0;
-        if (Result result = add_pipeline(plan, scheduled, &recipes, &index); result != Result::ok) return result;
-        if (!plan->pipeline_index.push(index))
-            return plan->device->diagnostics.fail(Result::out_of_host_memory, "create_plan: out of host memory");
-    }
-    return Result::ok;
+    const DeviceVk& device = *plan->device;
+    Making making;
+    making.plan = plan;
+    if (Result result = gather_recipes(plan, &making.recipes); result != Result::ok) return result;
+    const size_t count = making.recipes.size();
+    if (!making.results.resize(count, Result::internal_error) || !plan->pipelines.resize(count))
+        return device.diagnostics.fail(Result::out_of_host_memory, "create_plan: out of host memory");
+    for (size_t i = 0; i < count; ++i) plan->pipelines[i].code = making.recipes[i].code;
+    return device.parallel.run && count > 1 ? make_at_once(device.parallel, &making) : make_in_order(&making);
 }
 
 }  // namespace scandium

@@ -242,6 +242,7 @@ Result query_device(const InstanceApi& api, VkPhysicalDevice physical_device, ui
     fill_subgroup(properties, caps);
     fill_limits(properties, caps);
     caps->bug_cooperative_matrix_crash = caps->driver_id == VK_DRIVER_ID_MESA_LLVMPIPE && caps->subgroup_size >= 16;
+    std::memcpy(beside->pipeline_cache_uuid, properties.properties2.properties.pipelineCacheUUID, sizeof beside->pipeline_cache_uuid);
     beside->limits.max_workgroup_subgroups = properties.subgroup_size.maxComputeWorkgroupSubgroups;
     return query_cooperative_matrices(api, physical_device, caps);
 }
