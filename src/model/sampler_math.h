@@ -2,7 +2,7 @@
 // its functions are.
 #pragma once
 
-#include <cmath>
+#include <bit>
 #include <cstdint>
 
 namespace scandium {
@@ -37,16 +37,22 @@ private:
     uint64_t state_ = 0;
 };
 
-// exp(x) for x up to 0, by additions and multiplications alone: 2^n exp(r) with r at most half of log 2, and exp(r) from its
-// series, whose first term left out is under 2^-52. The file that includes this is compiled without fused operations.
+// exp(x) for x up to 0, by additions, multiplications and integers alone, so that a compiler may compute several at once:
+// 2^n exp(r) with r at most half of log 2, and exp(r) from its series, whose first term left out is under 2^-52. 0 where 2^n would
+// be no normal number. The file that includes this is compiled without fused operations.
 inline double exp_of_negative(double x) {
-    if (!(x > -740)) return 0;
-    const double n = std::floor(x * 1.4426950408889634 + 0.5);
+    // A sum with 1.5 * 2^52 is rounded to whole numbers, which then stand in its lowest bits.
+    constexpr double kWhole = 0x1.8p52;
+    x = x > -709 ? x : -709;  // where n is -1023, of which the lines below make 0
+    const double shifted = x * 1.4426950408889634 + kWhole, n = shifted - kWhole;
     // log 2 in two parts, the first with so few bits that n times it is exact.
     const double r = (x - n * 6.93147180369123816490e-01) - n * 1.90821492927058770002e-10;
-    double sum = 1;
-    for (int k = 14; k >= 1; --k) sum = 1 + sum * r / k;
-    return std::ldexp(sum, static_cast<int>(n));
+    const double r2 = r * r;
+    const double even = ((((r2 * (1. / 479001600) + 1. / 3628800) * r2 + 1. / 40320) * r2 + 1. / 720) * r2 + 1. / 24) * r2 + 1. / 2;
+    const double odd = ((((r2 * (1. / 6227020800) + 1. / 39916800) * r2 + 1. / 362880) * r2 + 1. / 5040) * r2 + 1. / 120) * r2 + 1. / 6;
+    const double sum = 1 + (r + r2 * (even + r * odd));
+    const double power = std::bit_cast<double>((std::bit_cast<uint64_t>(shifted) + 1023) << 52);
+    return sum * power;
 }
 
 }  // namespace scandium

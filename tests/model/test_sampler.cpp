@@ -1,10 +1,12 @@
 #include "scandium/sampler.h"
 
+#include <algorithm>
 #include <catch2/catch_test_macros.hpp>
 #include <catch2/matchers/catch_matchers_string.hpp>
 #include <cmath>
 #include <limits>
 #include <memory>
+#include <numeric>
 #include <string>
 #include <vector>
 
@@ -67,6 +69,8 @@ TEST_CASE("the exponential is the standard library's to the last bits") {
         const double expected = std::exp(x);
         if (std::abs(exp_of_negative(x) - expected) > 4e-16 * expected) FAIL(x);
     }
+    for (double x = -708; x > -720; x -= 0.01)
+        if (const double got = exp_of_negative(x); got != 0 && std::abs(got - std::exp(x)) > 1e-15 * std::exp(x)) FAIL(x);
     CHECK(exp_of_negative(-1000) == 0);
     CHECK(exp_of_negative(-std::numeric_limits<double>::infinity()) == 0);
 }
@@ -79,6 +83,59 @@ TEST_CASE("temperature 0 takes the largest, of equals the first") {
     CHECK(next(sampler, {1, 3, 3, 2}) == 1);
     CHECK(next(sampler, {-kInfinity, -5}) == 1);
     CHECK(next(sampler, {7}) == 0);
+}
+
+TEST_CASE("temperature 0 takes the first of the largest, wherever it is and however many there are") {
+    SamplerOptions options;
+    options.temperature = 0;
+    const Owned sampler = make(options);
+    for (size_t size : {1, 15, 16, 17, 32, 100})
+        for (size_t place = 0; place < size; ++place) {
+            std::vector<float> logits(size, -2.0f);
+            logits[place] = logits[size - 1] = -1.0f;
+            if (next(sampler, logits) != int32_t(place)) FAIL(size << " " << place);
+        }
+}
+
+// What is said of the options, in as many words.
+std::vector<double> expected_shares(const SamplerOptions& options, const std::vector<float>& logits) {
+    std::vector<size_t> order(logits.size());
+    std::iota(order.begin(), order.end(), size_t(0));
+    std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return logits[a] > logits[b]; });
+    if (options.top_k && options.top_k < order.size()) order.resize(options.top_k);
+    const auto weight = [&](size_t i) { return std::exp((double(logits[i]) - double(logits[order[0]])) / double(options.temperature)); };
+    double total = 0, reached = 0;
+    for (size_t i : order) total += weight(i);
+    size_t count = 0;
+    while (count < order.size() && reached < double(options.top_p) * total) reached += weight(order[count++]);
+    order.resize(count);
+    std::erase_if(order, [&](size_t i) { return weight(i) < double(options.min_p); });
+    std::vector<double> shares(logits.size());
+    total = 0;
+    for (size_t i : order) total += weight(i);
+    for (size_t i : order) shares[i] = weight(i) / total;
+    return shares;
+}
+
+TEST_CASE("any options together: tokens come as often as the options say, and none that they leave out") {
+    std::vector<float> logits(300);
+    // With equals, and with some that cannot be.
+    for (size_t i = 0; i < logits.size(); ++i) logits[i] = i % 7 == 3 ? -kInfinity : std::round(std::sin(float(i * i)) * 8) / 2;
+    for (uint32_t top_k : {0u, 1u, 5u, 40u, 299u})
+        for (float top_p : {1.0f, 0.8f, 0.3f})
+            for (float min_p : {0.0f, 0.2f}) {
+                SamplerOptions options;
+                options.temperature = 0.7f;
+                options.top_k = top_k;
+                options.top_p = top_p;
+                options.min_p = min_p;
+                CAPTURE(top_k, top_p, min_p);
+                const std::vector<double> expected = expected_shares(options, logits), got = shares(options, logits, 2000);
+                for (size_t i = 0; i < logits.size(); ++i) {
+                    if (expected[i] == 0 && got[i] != 0) FAIL("token " << i);
+                    if (std::abs(got[i] - expected[i]) > 0.06) FAIL("token " << i << ": " << got[i] << ", not " << expected[i]);
+                }
+            }
 }
 
 TEST_CASE("tokens come as often as their probability") {
