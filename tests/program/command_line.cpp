@@ -22,9 +22,10 @@ std::string shell_word(const std::string& text) {
 
 size_t Outcome::error_lines() const { return static_cast<size_t>(std::count(err.begin(), err.end(), '\n')); }
 
-Outcome run_program(const std::vector<std::string>& arguments) {
+Outcome run_program(const std::vector<std::string>& arguments, const std::string& cache_home) {
     const TempFolder folder;
     std::string command = shell_word(SCANDIUM_PROGRAM);
+    if (!cache_home.empty()) command = "XDG_CACHE_HOME=" + shell_word(cache_home) + " " + command;
     for (const std::string& argument : arguments) command.append(" ").append(shell_word(argument));
     command.append(" >").append(shell_word(folder.path("out"))).append(" 2>").append(shell_word(folder.path("err")));
     const int status = std::system(command.c_str());

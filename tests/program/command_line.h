@@ -13,7 +13,8 @@ struct Outcome {
     size_t error_lines() const;
 };
 
-Outcome run_program(const std::vector<std::string>& arguments);
+// `cache_home`: where the user keeps caches; empty: where it always is.
+Outcome run_program(const std::vector<std::string>& arguments, const std::string& cache_home = "");
 
 // For the time of its life programs find no Vulkan driver.
 class NoDrivers {

@@ -7,6 +7,8 @@
 #include <catch2/matchers/catch_matchers_string.hpp>
 #include <cmath>
 #include <cstdlib>
+#include <filesystem>
+#include <iterator>
 
 #include "command_line.h"
 #include "files.h"
@@ -227,6 +229,41 @@ TEST_CASE("JSON is all that --json prints on standard output") {
     CHECK(is_json(run_program({"run", odd, "--json"}).out));
     CHECK_THAT(run.out, ContainsSubstring("\"failed\": 0") && ContainsSubstring("\"result\": \"PASS\""));
     CHECK(run.error_lines() == 2);
+}
+
+TEST_CASE("pipelines are kept in the user's folder for caches, in a file of one's own, or not at all") {
+    need_device();
+    const TempFolder folder;
+    const std::string file = folder.path("pipelines"), caches = folder.path("caches");
+    const auto run = [&](std::vector<std::string> options) {
+        options.insert(options.begin(), {"run", reference_case("norm_plain"), "--check"});
+        const Outcome outcome = run_program(options, caches);
+        INFO(outcome.out);
+        CHECK(outcome.code == 0);
+        return outcome.err;
+    };
+    CHECK(run({"--pipeline-cache", "none"}) == "");
+    CHECK(run({"--pipeline-cache", file}) == "");
+    CHECK(std::filesystem::exists(file));
+    const std::string kept = read_bytes(file);
+    CHECK(kept.size() > 100);
+    CHECK(run({"--pipeline-cache", file}) == "");
+    // What was asked for and cannot be is told, and no reason to fail.
+    write_bytes(file, kept.substr(0, 90));
+    CHECK_THAT(run({"--pipeline-cache", file}), ContainsSubstring("compiled anew"));
+    CHECK_THAT(run({"--pipeline-cache", folder.path("no folder/file")}), ContainsSubstring("cannot be written"));
+
+    CHECK(run({}) == "");
+    REQUIRE(std::filesystem::is_directory(caches + "/scandium"));
+    CHECK(std::filesystem::status(caches + "/scandium").permissions() == std::filesystem::perms::owner_all);
+    REQUIRE(std::distance(std::filesystem::directory_iterator(caches + "/scandium"), {}) == 1);
+    const std::filesystem::path own = std::filesystem::directory_iterator(caches + "/scandium")->path();
+    write_bytes(own.string(), "no such thing");
+    CHECK(run({}) == "");
+    CHECK(read_bytes(own.string()).size() > 100);
+    std::filesystem::remove_all(caches);
+    write_bytes(caches, "no folder");
+    CHECK_THAT(run({}), !ContainsSubstring("scandium:"));  // a driver may say something
 }
 
 // A driver's files would have its number else, and what is printed would go there.
