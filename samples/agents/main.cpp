@@ -1,7 +1,7 @@
 // Thousands of agents, each with a memory of its own, decide every frame on the GPU: a policy network that is stepped for all of
 // them in one chain of dispatches, recorded once. Prints how long frames take. Weights are random unless a file is given, so the
 // agents do nothing clever; it is the times that matter here.
-// Exit status: 0 fine, 1 failed, 2 usage, 77 no Vulkan device here.
+// Exit codes: options.h.
 #include <algorithm>
 #include <chrono>
 #include <cmath>
@@ -15,7 +15,6 @@ using namespace scandium;
 
 namespace {
 
-constexpr int kSkipped = 77;
 constexpr uint32_t kWarmUp = 5;  // frames that do not count
 constexpr double kBudgetMs = 1000.0 / 60;
 
@@ -100,8 +99,8 @@ int main(int count, char** words) {
     context_options.device = options.device;
     Context* context = nullptr;
     if (create_context(context_options, &context) != Result::ok) {
-        std::fprintf(stderr, options.device ? "skipped: no such Vulkan device\n" : "skipped: no Vulkan device\n");
-        return kSkipped;
+        std::fprintf(stderr, "agents: there is no %sVulkan device\n", options.device ? "such " : "");
+        return kNoDevice;
     }
     double action_rms = 0;
     {
@@ -113,5 +112,5 @@ int main(int count, char** words) {
         options.json ? print_json(times, device, policy, options) : print_text(times, device, policy, options);
     }
     destroy_context(context);
-    return action_rms > 0 && std::isfinite(action_rms) ? 0 : 1;
+    return action_rms > 0 && std::isfinite(action_rms) ? kFine : kFailed;
 }

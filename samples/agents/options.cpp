@@ -6,7 +6,6 @@
 
 namespace {
 
-constexpr int kUsage = 2;
 constexpr const char* kHelp =
     "agents: steps a policy network for many agents every frame, and prints how long frames take\n"
     "  --agents N      1 to 65535 (default 4096)\n"
@@ -15,11 +14,11 @@ constexpr const char* kHelp =
     "  --weights FILE  safetensors with the names in scandium/sequence_model.h (default: random weights)\n"
     "  --device D      index, or part of the name (default: the best one)\n"
     "  --json          one JSON document on standard output\n"
-    "Exit status: 0 fine, 1 failed, 2 usage, 77 no Vulkan device here.\n";
+    "Exit codes: 0 fine, 1 the agents did nothing, or nothing finite, 2 bad input or usage, 3 no usable device.\n";
 
 [[noreturn]] void refuse(const char* what, const char* word) {
     std::fprintf(stderr, "agents: %s %s; --help lists the options\n", what, word);
-    std::exit(kUsage);
+    std::exit(kBadInput);
 }
 
 uint32_t number(const char* option, const char* word, unsigned long most) {

@@ -3,6 +3,9 @@
 
 #include <cstdint>
 
+// As the program scandium has them.
+enum ExitCode : int { kFine = 0, kFailed = 1, kBadInput = 2, kNoDevice = 3 };
+
 struct Options {
     uint32_t agents = 4096;
     uint32_t frames = 600;

@@ -7,14 +7,12 @@ using namespace scandium;
 
 namespace {
 
-constexpr int kFailed = 1;
-
 void print_diagnostics(void*, Result result, VkResult, const char* message) {
     std::fprintf(stderr, "scandium: %s: %s\n", to_string(result), message);
 }
 
 void check(Result result) {
-    if (result != Result::ok) std::exit(kFailed);
+    if (result != Result::ok) std::exit(result == Result::invalid_argument ? kBadInput : kNoDevice);
 }
 
 HostTransfer whole(const HostBuffer& buffer) { return {static_cast<Buffer*>(buffer.handle), 0, buffer.view.size}; }

@@ -17,7 +17,7 @@ def expect(holds, what, outcome):
 
 small = ["--agents", "100", "--frames", "30", "--hidden", "16"]
 outcome = run(*small, "--json")
-if outcome.returncode == 77:
+if outcome.returncode == 3 and "Vulkan device" in outcome.stderr:
     print(outcome.stderr.strip())
     sys.exit(77)
 expect(outcome.returncode == 0, "the sample fails", outcome)
@@ -36,5 +36,7 @@ expect(outcome.returncode == 0 and "p99" in outcome.stdout and "GPU" in outcome.
 for wrong in (["--agents", "0"], ["--frames"], ["--agents", "1x"], ["--speed", "9"]):
     outcome = run(*wrong)
     expect(outcome.returncode == 2 and outcome.stderr.startswith("agents: "), f"{wrong} is not refused", outcome)
+outcome = run(*small, "--device", "no such device")
+expect(outcome.returncode == 3 and outcome.stderr.count("\n") == 1, "a device that is not there is not told", outcome)
 outcome = run(*small, "--weights", "/nowhere/policy.safetensors")
-expect(outcome.returncode == 1 and "/nowhere/policy.safetensors" in outcome.stderr, "a missing file is not told", outcome)
+expect(outcome.returncode == 2 and "/nowhere/policy.safetensors" in outcome.stderr, "a missing file is not told", outcome)
