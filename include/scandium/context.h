@@ -18,7 +18,7 @@ struct ContextOptions {
                                            // unsupported if the layer is not installed
     const char* pipeline_cache = nullptr;  // a file that keeps pipelines between runs, or with a slash at its end a folder that is
                                            // there, with such a file for each device; null or "": nothing is kept. See create_context
-    Parallel parallel;                     // as in DeviceDesc
+    Parallel parallel = {};                // as in DeviceDesc
     const Features* features = nullptr;    // if set, only these features are enabled, of those that the device has
     DiagnosticsCallback diagnostics = nullptr;
     void* diagnostics_user = nullptr;

@@ -116,8 +116,8 @@ struct DeviceDesc {
     Features enabled;                                             // enabled on `device`: see wrap_device
     VkPipelineCache pipeline_cache = VK_NULL_HANDLE;              // may be null; see create_plan; must outlive the Device
     bool keep_pipelines = false;                                  // for a host without a pipeline cache: see save_pipelines
-    Span<uint8_t> kept_pipelines;                                 // read by wrap_device only; may be empty
-    Parallel parallel;                                            // for create_plan, which makes pipelines with it
+    Span<uint8_t> kept_pipelines = {};                            // read by wrap_device only; may be empty
+    Parallel parallel = {};                                       // for create_plan, which makes pipelines with it
     const VkAllocationCallbacks* allocation_callbacks = nullptr;  // may be null; must outlive the Device
     DiagnosticsCallback diagnostics = nullptr;                    // may be null: then nothing is reported
     void* diagnostics_user = nullptr;
