@@ -8,6 +8,7 @@
 #define SPEC_ELEMENTWISE_TOKEN_AXIS (SPEC_OP + 1)  // the axis along which the header's tokens count; 5: none
 #define SPEC_ELEMENTWISE_SHAPE (SPEC_OP + 2)       // 5 sizes
 #define SPEC_ELEMENTWISE_PACKS (SPEC_OP + 7)       // packs of a lane
+#define SPEC_ELEMENTWISE_SPAN (SPEC_OP + 8)        // elementwise_words: words of a workgroup
 
 #define ELEMENTWISE_SILU 0
 #define ELEMENTWISE_SOFTPLUS 1

@@ -21,6 +21,12 @@ const char* why_no_subgroups(const Caps& caps) {
     return nullptr;
 }
 
+SubgroupSize words_subgroup(const Caps& caps) {
+    const SubgroupSize subgroup = fixed_subgroup_size(caps);
+    const bool fits = caps.device_type == VK_PHYSICAL_DEVICE_TYPE_CPU && (subgroup.size == 8 || subgroup.size == 16);
+    return fits && !why_no_subgroups(caps) ? subgroup : SubgroupSize();
+}
+
 const char* why_no_matrices(const Caps& caps, DType type, Kernel kernel, Flavour* out) {
     if (!caps.features.cooperative_matrix)
         return "cooperative_matrix (with maintenance4, vulkan_memory_model and storage_buffer_16bit) is not enabled";

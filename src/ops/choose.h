@@ -29,6 +29,10 @@ SubgroupSize fixed_subgroup_size(const Caps& caps);
 // Why lanes cannot be trusted to be where gl_SubgroupInvocationID says, all of them; null if they can.
 const char* why_no_subgroups(const Caps& caps);
 
+// Subgroups that move as many neighbouring words as they have lanes at once (shaders/lib/words.glsl); size 0 where that is no gain:
+// on GPUs, which do so with any load, and on CPUs with few lanes.
+SubgroupSize words_subgroup(const Caps& caps);
+
 // Why `kernel` cannot run on cooperative matrices of `type` whatever their shape, or null with its flavour in `out`.
 const char* why_no_matrices(const Caps& caps, DType type, Kernel kernel, Flavour* out);
 

@@ -5,6 +5,8 @@
 #include <utility>
 
 #include "ops/check.h"
+#include "ops/elementwise_choose.h"
+#include "ops/rows.h"
 #include "scandium/ops/elementwise.h"
 #include "shared/elementwise.h"
 
@@ -114,34 +116,43 @@ private:
         return append(rest);
     }
 
+    ElementwiseProblem problem_of(const Part& part) const {
+        ElementwiseProblem problem;
+        problem.row = part.y.shape[kMaxRank - 1];
+        for (uint32_t i = 0; i + 1 < kMaxRank; ++i) problem.rows *= part.y.shape[i];
+        problem.element = size_of(part.y.dtype);
+        problem.halves = problem.element == 2 || size_of(part.a.dtype) == 2;
+        const bool alike = size_of(part.a.dtype) == problem.element && (!part.b.rank || size_of(part.b.dtype) == problem.element);
+        problem.words_by_address = graph_.access == MemoryAccess::address && alike && token_axis_ != kMaxRank - 1 &&
+                                   is_rows_of_words(part.a) && is_rows_of_words(part.b) && is_rows_of_words(part.y);
+        return problem;
+    }
+
     Dispatch dispatch_of(const Part& part) const {
-        const Caps& caps = graph_.caps();
-        const bool halves = size_of(part.a.dtype) == 2 || size_of(part.y.dtype) == 2;
-        const uint64_t pack = halves ? 8 : 4;
+        const ElementwiseChoice choice = choose_elementwise(graph_.caps(), problem_of(part));
         Dispatch d;
-        d.kernel = Kernel::elementwise;
+        d.kernel = choice.kernel;
         d.name = work_.name;
-        std::snprintf(d.reason, sizeof d.reason, "scalar: the only one; %llu elements at once", llu(pack));
-        d.local_size = caps.max_invocations >= 256 && caps.max_workgroup_size_x >= 256 ? 256 : 128;
-        d.spec(SPEC_PACK, uint32_t(pack));
-        d.spec(SPEC_PACK_WIDE, 1u);
+        std::snprintf(d.reason, sizeof d.reason, "%s", choice.reason);
+        d.variant = choice.variant;
+        d.flavour = choice.variant == Variant::subgroup ? Flavour::subgroup : Flavour::scalar;
+        d.local_size = choice.local_size;
+        d.subgroup_size = choice.subgroup_size;
+        d.full_subgroups = choice.variant == Variant::subgroup;
+        if (choice.kernel == Kernel::elementwise_words) {
+            d.spec(SPEC_ELEMENTWISE_SPAN, choice.span);
+        } else {
+            d.spec(SPEC_PACK, choice.pack);
+            d.spec(SPEC_PACK_WIDE, 1u);
+            d.spec(SPEC_ELEMENTWISE_PACKS, choice.packs_of_lane);
+        }
         d.spec(SPEC_ELEMENTWISE_OP, work_.op);
         d.spec(SPEC_ELEMENTWISE_TOKEN_AXIS, token_axis_);
-        uint64_t packs = (part.y.shape[kMaxRank - 1] + pack - 1) / pack;
-        for (uint32_t i = 0; i < kMaxRank; ++i) {
-            d.spec(SPEC_ELEMENTWISE_SHAPE + i, uint32_t(part.y.shape[i]));
-            if (i + 1 < kMaxRank) packs *= part.y.shape[i];
-        }
+        for (uint32_t i = 0; i < kMaxRank; ++i) d.spec(SPEC_ELEMENTWISE_SHAPE + i, uint32_t(part.y.shape[i]));
         d.argument(ELEMENTWISE_A, part.a, Access::read);
         d.argument(ELEMENTWISE_B, part.b, Access::read);
         d.argument(ELEMENTWISE_Y, part.y, Access::write);
-        // A large GPU hides its memory's latency behind several loads of a lane; a small one has few registers for them.
-        const uint32_t packs_of_lane = caps.device_type == VK_PHYSICAL_DEVICE_TYPE_DISCRETE_GPU ? 4 : 1;
-        d.spec(SPEC_ELEMENTWISE_PACKS, packs_of_lane);
-        const uint64_t packs_of_group = uint64_t(d.local_size) * packs_of_lane, groups = (packs + packs_of_group - 1) / packs_of_group;
-        const uint64_t across = groups < caps.max_workgroups[0] ? groups : caps.max_workgroups[0];
-        d.groups[0] = uint32_t(across);
-        d.groups[1] = uint32_t((groups + across - 1) / across);
+        for (uint32_t i = 0; i < 3; ++i) d.groups[i] = choice.groups[i];
         if (token_axis_ == kMaxRank) return d;
         d.header[HEADER_TOKENS] = uint32_t(part.y.shape[token_axis_]);
         d.tokens.first = part.first_token;

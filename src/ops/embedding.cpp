@@ -60,10 +60,19 @@ private:
              {ids.shape[0], ids.rank == 1 ? table.shape[1] : ids.shape[1], table.shape[1]}},
         };
         table_ = graph_.view(op_.table);
-        return check_.all_match(expected);
+        if (Result r = check_.all_match(expected); r != Result::ok) return r;
+        const View out = graph_.view(op_.out);
+        words_by_address_ =
+            graph_.access == MemoryAccess::address && table_.dtype == out.dtype && is_rows_of_words(table_) && is_rows_of_words(out);
+        return Result::ok;
     }
 
     void choose_tiling() {
+        words_ = words_by_address_ ? words_subgroup(graph_.caps()) : SubgroupSize();
+        if (words_.size) {
+            local_size_ = words_.size;
+            return;
+        }
         const bool halves = size_of(table_.dtype) == 2;
         const uint32_t most = graph_.caps().max_invocations >= 256 && graph_.caps().max_workgroup_size_x >= 256 ? 256 : 128;
         pack_ = halves ? 8 : 4;
@@ -88,14 +97,22 @@ private:
     Dispatch dispatch_of(uint64_t first) const {
         const uint64_t left = table_.shape[0] - first, count = left < entries_ ? left : entries_;
         Dispatch d;
-        d.kernel = Kernel::embedding;
+        d.kernel = words_.size ? Kernel::embedding_words : Kernel::embedding;
         d.name = kName;
-        std::snprintf(d.reason, sizeof d.reason, "scalar: the only one; %u lanes share a row", lanes_);
         d.local_size = local_size_;
-        d.spec(SPEC_PACK, pack_);
-        d.spec(SPEC_PACK_WIDE, 1u);
         d.spec(SPEC_EMBEDDING_DIM, uint32_t(table_.shape[1]));
-        d.spec(SPEC_EMBEDDING_LANES, lanes_);
+        if (words_.size) {
+            std::snprintf(d.reason, sizeof d.reason, "a CPU: words side by side in the %u lanes of a subgroup", words_.size);
+            d.variant = Variant::subgroup;
+            d.flavour = Flavour::subgroup;
+            d.subgroup_size = words_.require;
+            d.full_subgroups = true;
+        } else {
+            std::snprintf(d.reason, sizeof d.reason, "scalar: %u lanes share a row", lanes_);
+            d.spec(SPEC_PACK, pack_);
+            d.spec(SPEC_PACK_WIDE, 1u);
+            d.spec(SPEC_EMBEDDING_LANES, lanes_);
+        }
         d.header[HEADER_FIRST_ID] = uint32_t(first);
         d.header[HEADER_ID_COUNT] = uint32_t(count);
         d.header[HEADER_VOCAB] = uint32_t(table_.shape[0]);
@@ -108,6 +125,8 @@ private:
     const Checker check_;
     View table_;
     uint64_t entries_ = 1;
+    bool words_by_address_ = false;  // shaders reach both tensors by address, and their rows are words side by side
+    SubgroupSize words_;             // that embedding_words runs in; size 0: it does not
     uint32_t pack_ = 4, lanes_ = 1, local_size_ = 128, rows_ = 1;
 };
 

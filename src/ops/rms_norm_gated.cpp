@@ -3,6 +3,7 @@
 
 #include <cmath>
 #include <cstdio>
+#include <initializer_list>
 
 #include "ops/check.h"
 #include "ops/rms_norm_gated_choose.h"
@@ -21,8 +22,8 @@ public:
 
     Result run() {
         if (Result r = check_arguments(); r != Result::ok) return r;
-        if (Result r = choose_rms_norm_gated(graph_.caps(), graph_.diagnostics(), problem_, &choice_); r != Result::ok) return r;
         make_views();
+        if (Result r = choose_rms_norm_gated(graph_.caps(), graph_.diagnostics(), problem_, &choice_); r != Result::ok) return r;
         RowPart largest;
         if (Result r = choose_row_part(graph_, kName, views_, choice_.rows, &largest); r != Result::ok) return r;
         return for_each_row_part(largest, views_[0].shape[0], views_[0].shape[1],
@@ -80,12 +81,17 @@ private:
     void make_views() {
         const TensorId ids[kViews] = {op_.x, op_.z, op_.residual, op_.y, op_.residual_out};
         for (uint32_t i = 0; i < kViews; ++i) views_[i] = with_batch(graph_.view(ids[i]), leading_);
+        problem_.words_by_address = graph_.access == MemoryAccess::address;
+        for (const View& view : {views_[0], views_[1], views_[2], views_[3], views_[4], graph_.view(op_.weight), graph_.view(op_.bias)})
+            problem_.words_by_address = problem_.words_by_address && is_rows_of_words(view) &&
+                                        (view.tensor == kNoTensor || size_of(view.dtype) == size_of(problem_.x)) &&
+                                        problem_.group_size * size_of(problem_.x) % 4 == 0;
         rows_are_tokens_ = leading_ == 2 && check_.tensor(op_.x).shape[1] != 1;
     }
 
     Dispatch dispatch_of(const RowPart& part) const {
         Dispatch d;
-        d.kernel = Kernel::rms_norm_gated;
+        d.kernel = choice_.kernel;
         d.name = kName;
         std::snprintf(d.reason, sizeof d.reason, "%s", choice_.reason);
         d.variant = choice_.variant;
@@ -93,7 +99,8 @@ private:
         d.local_size = choice_.local_size;
         d.subgroup_size = choice_.subgroup_size;
         d.full_subgroups = choice_.variant == Variant::subgroup;
-        d.shared_memory = 4 * choice_.local_size;
+        const bool words = choice_.kernel == Kernel::rms_norm_gated_words;
+        d.shared_memory = words ? 0 : 4 * choice_.local_size;
         add_constants(&d);
         d.argument(NORM_X, part.of(views_[0]), Access::read);
         d.argument(NORM_Z, part.of(views_[1]), Access::read);
@@ -108,17 +115,18 @@ private:
     }
 
     void add_constants(Dispatch* d) const {
+        d->spec(SPEC_NORM_GROUP_SIZE, problem_.group_size);
+        d->spec(SPEC_NORM_EPS, op_.eps);
+        d->spec(SPEC_NORM_LAYER, uint32_t(op_.kind == NormKind::layer));
+        d->spec(SPEC_NORM_FIRST, uint32_t(op_.norm_before_gate));
+        if (choice_.kernel == Kernel::rms_norm_gated_words) return;
         const bool one_group = problem_.group_size == problem_.dim;
         d->spec(SPEC_PACK, choice_.pack);
         d->spec(SPEC_PACK_WIDE, uint32_t(one_group || problem_.group_size % choice_.pack == 0));
-        d->spec(SPEC_NORM_GROUP_SIZE, problem_.group_size);
         d->spec(SPEC_NORM_LANES, choice_.lanes);
         d->spec(SPEC_NORM_STEPS, choice_.steps);
         d->spec(SPEC_NORM_KEEP, uint32_t(choice_.keep));
         d->spec(SPEC_NORM_ACROSS, choice_.across);
-        d->spec(SPEC_NORM_EPS, op_.eps);
-        d->spec(SPEC_NORM_LAYER, uint32_t(op_.kind == NormKind::layer));
-        d->spec(SPEC_NORM_FIRST, uint32_t(op_.norm_before_gate));
     }
 
     static constexpr uint32_t kViews = 5;

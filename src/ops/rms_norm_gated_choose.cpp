@@ -1,6 +1,7 @@
 #include "ops/rms_norm_gated_choose.h"
 
 #include "ops/choose.h"
+#include "shared/words.h"
 
 namespace scandium {
 namespace {
@@ -49,9 +50,24 @@ void choose_tiling(const NormProblem& problem, uint32_t least, uint32_t most, No
     out->rows = teams / out->across;
 }
 
+// Whether the device is a CPU of the kind that rms_norm_gated_words is written for; `out` is then filled.
+bool try_words(const Caps& caps, const NormProblem& problem, NormChoice* out) {
+    const SubgroupSize subgroup = words_subgroup(caps);
+    const uint32_t words = problem.x == DType::f32 ? problem.group_size : problem.group_size / 2;
+    if (problem.variant != Variant::automatic || !subgroup.size || !problem.words_by_address || words < WORDS_DEPTH * subgroup.size)
+        return false;
+    out->kernel = Kernel::rms_norm_gated_words;
+    out->variant = Variant::subgroup;
+    out->local_size = subgroup.size;
+    out->subgroup_size = subgroup.require;
+    say(out->reason, "a CPU: words side by side in the %u lanes of a subgroup", subgroup.size);
+    return true;
+}
+
 }  // namespace
 
 Result choose_rms_norm_gated(const Caps& caps, const Diagnostics& diagnostics, const NormProblem& problem, NormChoice* out) {
+    if (try_words(caps, problem, out)) return Result::ok;
     const SubgroupSize subgroup = fixed_subgroup_size(caps);
     const char* why_not = problem.variant == Variant::scalar ? "ruled out by the caller" : why_no_subgroups(caps);
     if (!why_not && subgroup.size == 0) why_not = "the subgroup size is not fixed";

@@ -11,13 +11,17 @@ struct NormProblem {
     uint32_t dim = 1, group_size = 1;
     DType x = DType::f32;
     bool has_gate = false;
+    // Shaders reach all tensors by address, elements are of one size, and the groups are words side by side.
+    bool words_by_address = false;
     Variant variant = Variant::automatic;
 };
 
 struct NormChoice {
+    Kernel kernel = Kernel::rms_norm_gated;
     Variant variant = Variant::scalar;
     char reason[200] = {};
     uint32_t local_size = 64, subgroup_size = 0;
+    // But for rows, which is 1 there, of no concern to rms_norm_gated_words:
     uint32_t pack = 4;              // elements that a lane moves at once
     uint32_t lanes = 1;             // that share a group
     uint32_t steps = 1;             // packs of a lane

@@ -51,6 +51,15 @@ View with_batch(const View& view, uint32_t leading) {
     return out;
 }
 
+bool is_rows_of_words(const View& view) {
+    if (view.tensor == kNoTensor) return true;
+    const uint32_t last = view.rank - 1;
+    const uint64_t bytes = size_of(view.dtype);
+    bool are = view.stride[last] == 1 && view.shape[last] * bytes % 4 == 0 && view.offset * bytes % 4 == 0;
+    for (uint32_t axis = 0; axis < last; ++axis) are = are && (view.shape[axis] == 1 || view.stride[axis] * bytes % 4 == 0);
+    return are;
+}
+
 View RowPart::of(const View& view) const {
     return view.tensor == kNoTensor ? view : view.slice(0, first_batch, batch).slice(1, first_row, rows);
 }

@@ -10,6 +10,9 @@ namespace scandium {
 // tokens becomes rows, which a workgroup may take several of.
 View with_batch(const View& view, uint32_t leading);
 
+// Whether each run along the last axis is whole words that lie packed, and begins at one. An absent tensor is.
+bool is_rows_of_words(const View& view);
+
 struct RowPart {
     uint64_t first_batch = 0, batch = 1;
     uint64_t first_row = 0, rows = 1;
