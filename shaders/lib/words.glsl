@@ -13,6 +13,8 @@
 //   name_word(row, w)              word w, at a place of each lane's own
 //   name_neighbours(row, first)    word first + j for lane j
 //   name_put_word(row, w, word)    stores
+//   name_put_neighbours(row, first, word)
+//   name_element(row, i)           element i
 #include "shared/words.h"
 
 layout(constant_id = SPEC_SUBGROUP_SIZE) const uint LANES = 8;
@@ -47,11 +49,23 @@ uvec2 advanced(uvec2 address, uint bytes) {
     const uint low = uaddCarry(address.x, bytes, carry);
     return uvec2(low, address.y + carry);
 }
+#if STORAGE_16BIT
+uint half_at(ROW row, uint i) { return uint(Halves(row).v[i]); }
+#else
+uint half_at(ROW row, uint i) {
+    const uint at = i + ((row.x >> 1) & 1u);  // the address may lie in the middle of a word
+    return Words(uvec2(row.x & ~3u, row.y)).v[at >> 1] >> ((at & 1u) * 16u) & 0xffffu;
+}
+#endif
 #define DECLARE_ROW_OF(NAME)                                                                                 \
     ROW NAME##_row(uint i) { return advanced(push.address[NAME##_argument], i * (IS_WIDE(NAME) ? 4 : 2)); }  \
     ROW NAME##_advanced(ROW row, uint w) { return advanced(row, w * 4); }                                    \
     uint NAME##_word(ROW row, uint w) { return Words(row).v[w]; }                                            \
-    void NAME##_put_word(ROW row, uint w, uint word) { Words(row).v[w] = word; }
+    void NAME##_put_word(ROW row, uint w, uint word) { Words(row).v[w] = word; }                             \
+    float NAME##_element(ROW row, uint i) {                                                                  \
+        if (NAME##_dtype == DTYPE_F32) return uintBitsToFloat(Words(row).v[i]);                              \
+        return elements_of(NAME##_dtype, half_at(row, i)).x;                                                 \
+    }
 #else
 #define ROW uint
 #define DECLARE_ROW_OF(NAME)                                                                                 \
@@ -68,7 +82,8 @@ uvec2 advanced(uvec2 address, uint bytes) {
             NAME##_store_half(row + 2 * w, word & 0xffffu);                                                  \
             NAME##_store_half(row + 2 * w + 1, word >> 16);                                                  \
         }                                                                                                    \
-    }
+    }                                                                                                        \
+    float NAME##_element(ROW row, uint i) { return NAME##_load(row + i); }
 #endif
 
 #define DECLARE_WORDS_OF(NAME)                                                                               \

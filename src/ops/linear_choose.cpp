@@ -166,10 +166,12 @@ bool try_words(const Caps& caps, const LinearProblem& problem, LinearChoice* out
     out->flavour = Flavour::subgroup;
     out->subgroup_size = subgroup.require;
     out->local_size = kWordsLanes;
-    // 16 sums fill half of the registers; a single row of x has more rows of the weight to itself.
+    // 16 sums fill half of the registers; a single row of x has more rows of the weight to itself. Integers have more still: their
+    // loads of x are the dear ones.
+    const bool dense = problem.format == WeightFormat::dense;
     out->rows = problem.rows < 4 ? uint32_t(problem.rows) : 4;
-    out->outs = out->rows == 1 ? 8 : 4;
-    out->depth = problem.format == WeightFormat::dense ? 4 : 1;
+    out->outs = out->rows > 1 ? 4 : dense ? 8 : 16;
+    out->depth = dense ? 4 : 1;
     out->tile_rows = out->rows;
     out->tile_outs = out->outs;
     say(out->reason, "a CPU: words of a row side by side in the %u lanes of a subgroup, %u x %u results", kWordsLanes, out->rows,

@@ -136,6 +136,10 @@ TEST_CASE("linear choice: a CPU with subgroups of 8 reads words side by side, if
     CHECK(c.kernel == Kernel::linear_words);
     CHECK(c.local_size == 8);
     CHECK(c.tile_rows == (problem.rows < 4 ? problem.rows : 4));
+    CHECK(c.tile_outs == (problem.rows == 1 ? 8 : 4));
+    problem.format = WeightFormat::q4;
+    CHECK(choose(caps, problem).tile_outs == (problem.rows == 1 ? 16 : 4));
+    problem.format = WeightFormat::dense;
     problem.words_by_address = false;
     CHECK(choose(caps, problem).kernel != Kernel::linear_words);
     problem.words_by_address = true;

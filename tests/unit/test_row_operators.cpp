@@ -9,6 +9,8 @@
 #include <vector>
 
 #include "graph/schedule.h"
+#include "ops/choose.h"
+#include "ops/elementwise_choose.h"
 #include "ops/rms_norm_gated_choose.h"
 #include "scandium/scandium.h"
 #include "shared/elementwise.h"
@@ -100,6 +102,74 @@ TEST_CASE("norm choice: what a device lacks is the reason, and is refused when f
     problem.variant = Variant::subgroup;
     NormChoice refused;
     CHECK(choose_rms_norm_gated(caps, Diagnostics(), problem, &refused) == Result::unsupported);
+}
+
+// ---- CPUs: neighbouring words at once -----------------------------------------------------------------------------
+
+Caps cpu_caps(uint32_t subgroup_size) {
+    Caps caps = gpu_caps(subgroup_size, 1024);
+    caps.device_type = VK_PHYSICAL_DEVICE_TYPE_CPU;
+    caps.max_workgroups[0] = caps.max_workgroups[1] = caps.max_workgroups[2] = 65535;
+    return caps;
+}
+
+TEST_CASE("words: CPUs whose subgroups have 8 or 16 lanes, and no other device") {
+    const uint32_t lanes = GENERATE(1, 4, 8, 16, 32, 128);
+    CAPTURE(lanes);
+    CHECK(words_subgroup(cpu_caps(lanes)).size == (lanes == 8 || lanes == 16 ? lanes : 0));
+    CHECK(words_subgroup(gpu_caps(lanes, 1024)).size == 0);
+    Caps varying = cpu_caps(lanes);
+    varying.min_subgroup_size = 1;
+    CHECK(words_subgroup(varying).size == 0);
+    Caps without = cpu_caps(lanes);
+    without.subgroup_arithmetic = false;
+    CHECK(words_subgroup(without).size == 0);
+}
+
+TEST_CASE("elementwise choice: a CPU takes rows of words, of which workgroups cover all") {
+    ElementwiseProblem problem;
+    problem.row = GENERATE(64u, 4096u, 4097u, 100001u);
+    problem.rows = GENERATE(1u, 65535u, 65536u, 200000u);
+    problem.words_by_address = true;
+    const ElementwiseChoice c = choose_elementwise(cpu_caps(8), problem);
+    CAPTURE(problem.row, problem.rows, c.span);
+    CHECK(c.kernel == Kernel::elementwise_words);
+    CHECK(c.local_size == 8);
+    CHECK(uint64_t(c.groups[0]) * c.span >= problem.row);
+    CHECK(uint64_t(c.groups[0] - 1) * c.span < problem.row);
+    CHECK(c.groups[1] <= 65535);
+    CHECK(uint64_t(c.groups[1]) * c.groups[2] >= problem.rows);
+}
+
+TEST_CASE("elementwise choice: packs for GPUs, for rows of few words, and without addresses") {
+    ElementwiseProblem problem;
+    problem.row = 64;
+    problem.words_by_address = true;
+    CHECK(choose_elementwise(gpu_caps(32, 1024), problem).kernel == Kernel::elementwise);
+    CHECK(choose_elementwise(gpu_caps(32, 1024), problem).packs_of_lane == 4);
+    CHECK(choose_elementwise(cpu_caps(4), problem).kernel == Kernel::elementwise);
+    problem.row = 31;
+    CHECK(choose_elementwise(cpu_caps(8), problem).kernel == Kernel::elementwise);
+    problem.row = 64;
+    problem.words_by_address = false;
+    CHECK(choose_elementwise(cpu_caps(8), problem).kernel == Kernel::elementwise);
+    CHECK(choose_elementwise(cpu_caps(8), problem).packs_of_lane == 1);
+}
+
+TEST_CASE("norm choice: a CPU gives a group of words to a subgroup") {
+    NormProblem problem = norm_of(100, 1536, 1536, DType::f32);
+    problem.words_by_address = true;
+    const NormChoice c = choose(cpu_caps(8), problem);
+    CHECK(c.kernel == Kernel::rms_norm_gated_words);
+    CHECK(c.local_size == 8);
+    CHECK(c.rows * c.across == 1);
+    CHECK(choose(gpu_caps(32, 1024), problem).kernel == Kernel::rms_norm_gated);
+    CHECK(choose(cpu_caps(4), problem).kernel == Kernel::rms_norm_gated);
+    problem.variant = Variant::subgroup;
+    CHECK(choose(cpu_caps(8), problem).kernel == Kernel::rms_norm_gated);
+    problem.variant = Variant::automatic;
+    problem.dim = problem.group_size = 24;
+    CHECK(choose(cpu_caps(8), problem).kernel == Kernel::rms_norm_gated);
 }
 
 // ---- cuts ---------------------------------------------------------------------------------------------------------
