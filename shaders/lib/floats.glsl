@@ -4,11 +4,11 @@
 float f16_to_f32(uint bits) { return unpackHalf2x16(bits).x; }
 float bf16_to_f32(uint bits) { return uintBitsToFloat(bits << 16); }
 
-// Without branches: these run for every element that is stored.
+// Without branches: these run for every element that is stored. A NaN whose mantissa rounding would carry out of is brought
+// down to one that it does not, first a positive, then a negative one.
 uint f32_to_bf16(float value) {
-    const uint bits = floatBitsToUint(value);
-    const bool is_nan = (bits & 0x7fffffffu) > 0x7f800000u;
-    return (is_nan ? bits | 0x400000u : bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16;  // NaN stays NaN
+    const uint bits = min(uint(min(int(floatBitsToUint(value)), 0x7fc00000)), 0xffc00000u);
+    return (bits + 0x7fffu + ((bits >> 16) & 1u)) >> 16;
 }
 
 uint f32_to_f16(float value) {
