@@ -70,13 +70,21 @@ WIDE(C)
 const uint BLOCK = LANES * WIDTH;
 const uint PADDED = LANES * COLUMNS;  // columns with those that only fill the last lane
 const uint SHARES = gl_WorkGroupSize.x / LANES;  // channels of a workgroup
-const uint FETCHED = PADDED * BLOCK / FETCH_WIDTH;  // fetches of B that a block takes
-const uint FETCHES = (FETCHED + gl_WorkGroupSize.x - 1) / gl_WorkGroupSize.x;
 const bool RUNS_Y = y_present;
 const bool IN_SEGMENTS = segments_present;
+const bool FETCHES_B = !B_FIXED, FETCHES_C = !C_FIXED && RUNS_Y;
+const uint FETCHED = PADDED * BLOCK / FETCH_WIDTH;  // fetches of B that a block takes, and of C
+const uint ALL_FETCHED = FETCHED * (uint(FETCHES_B) + uint(FETCHES_C));
+const uint FETCHES = (ALL_FETCHED + gl_WorkGroupSize.x - 1) / gl_WorkGroupSize.x;
+const uint RAW = FETCHES > 0 ? FETCHES * FETCH_WIDTH : 1;
 
-// Two halves of BLOCK tokens: PADDED values of B, then of C.
-shared vec4 staged[STAGED ? BLOCK * PADDED : 1];
+// Two halves of BLOCK tokens, B and then C of each. What a lane reads lies in whole vec4: the columns of one token, or, where
+// these are 1 or 2, those of TOGETHER tokens. (Indices of vec4, not of floats: compilers then see what is constant in them.)
+const uint TOGETHER = COLUMNS == 1 ? 4 : COLUMNS == 2 ? 2 : 1;
+const bool QUADS = COLUMNS * TOGETHER % 4 + BLOCK % TOGETHER == 0;
+const uint LANE_QUADS = COLUMNS * TOGETHER / 4;
+const uint HALF = (BLOCK * PADDED + 3) / 4;  // vec4 of B in a half
+shared vec4 staged[STAGED ? 4 * HALF : 1];
 shared uint restarts[STAGED ? 2 * BLOCK : 1];
 
 float state[COLUMNS];
@@ -84,10 +92,10 @@ float rates[COLUMNS];  // A / log(2), at most 0
 float taint;           // NaN if one of this lane's A is: exp2, which some drivers give a number for NaN, may lose it; else 0
 float fixed_B[B_FIXED ? COLUMNS : 1];
 float fixed_C[C_FIXED ? COLUMNS : 1];
-float next_x[WIDTH], next_dt[WIDTH];         // of the block to come
+uint next_x[WIDTH], next_dt[WIDTH];          // of the block to come, as they lie in memory
 float own_x[WIDTH], own_step[WIDTH], own_scaled[WIDTH];  // of this block: scaled is step * x
-float fetched_B[FETCHES * FETCH_WIDTH], fetched_C[FETCHES * FETCH_WIDTH];
-float bias, step_sum;
+uint fetched[RAW];                           // of B and C, likewise
+float bias, skip, step_sum;
 
 struct Place {
     uint id, lane;        // of this invocation: in the workgroup, among those that share its channel
@@ -142,6 +150,7 @@ void load_channel(Place at) {
         if (C_FIXED && RUNS_Y) fixed_C[j] = within ? C_load(at.channel * C_s0 + n * C_s1) : 0.0;
     }
     bias = dt_bias_present ? dt_bias_load(at.channel * dt_bias_s0) : 0.0;
+    skip = D_present && RUNS_Y ? D_load(at.channel * D_s0) : 0.0;
     step_sum = 0.0;
 }
 
@@ -184,13 +193,15 @@ void enter_segment(Place at) {
 
 // WIDTH tokens from t of the part's on; what lies past its last is no more than safe to read.
 #define STEPS(NAME)                                                                                          \
-    void NAME##_load_steps(Place at, uint t, out float v[WIDTH]) {                                           \
+    void NAME##_load_steps(Place at, uint t, out uint raw[WIDTH]) {                                          \
         const uint base = at.b * NAME##_s0 + at.channel * NAME##_s1, token = at.first + t;                   \
         if (PACKS)                                                                                           \
-            NAME##_load_wide(base + min(token, push.header[HEADER_PLANNED] - WIDTH) * NAME##_s2, NAME##_s2, v); \
+            NAME##_load_raw(base + min(token, push.header[HEADER_PLANNED] - WIDTH) * NAME##_s2, NAME##_s2, raw); \
         else                                                                                                 \
-            [[unroll]] for (uint e = 0; e < WIDTH; ++e) v[e] = NAME##_load(base + min(token + e, at.last) * NAME##_s2); \
-    }
+            [[unroll]] for (uint e = 0; e < WIDTH; ++e)                                                      \
+                raw[e] = floatBitsToUint(NAME##_load(base + min(token + e, at.last) * NAME##_s2));           \
+    }                                                                                                        \
+    void NAME##_unpack_steps(uint raw[WIDTH], out float v[WIDTH]) { NAME##_unpack(PACKS ? NAME##_s2 : 0, raw, v); }
 STEPS(x)
 STEPS(dt)
 STEPS(z)
@@ -202,17 +213,26 @@ void load_next(Place at, uint block) {
 
 // The block's tokens become this lane's own; those past the last leave the state as it is.
 void take_steps(Place at, uint block) {
+    float dt[WIDTH];
+    x_unpack_steps(next_x, own_x);
+    dt_unpack_steps(next_dt, dt);
+    [[unroll]] for (uint e = 0; e < WIDTH; ++e) own_step[e] = step_size(dt[e], bias);
+    if (block + BLOCK > at.count) {
+        [[unroll]] for (uint e = 0; e < WIDTH; ++e) {
+            const bool within = block + at.lane * WIDTH + e < at.count;
+            own_x[e] = mix(0.0, own_x[e], within);
+            own_step[e] = mix(0.0, own_step[e], within);
+        }
+    }
     [[unroll]] for (uint e = 0; e < WIDTH; ++e) {
-        const bool within = block + at.lane * WIDTH + e < at.count;
-        own_x[e] = next_x[e];
-        own_step[e] = within ? step_size(next_dt[e], bias) : 0.0;
-        own_scaled[e] = within ? own_step[e] * next_x[e] : 0.0;
+        own_scaled[e] = own_step[e] * own_x[e];
         if (!RUNS_Y) step_sum += own_step[e];
     }
 }
 
-void store_y(Place at, uint block, float own_z[WIDTH], float own[WIDTH]) {
-    const float skip = D_present ? D_load(at.channel * D_s0) : 0.0;
+void store_y(Place at, uint block, uint raw_z[WIDTH], float own[WIDTH]) {
+    float own_z[WIDTH];
+    if (z_present) z_unpack_steps(raw_z, own_z);
     [[unroll]] for (uint e = 0; e < WIDTH; ++e) {
         if (D_present) own[e] = fma(skip, own_x[e], own[e]);
         if (z_present) own[e] *= silu(own_z[e]);
@@ -234,50 +254,52 @@ bool is_restart(Place at, uint t) {
 
 // ---- B and C ------------------------------------------------------------------------------------
 
-// Fetch k of this invocation: row n of B or C, tokens from `token` of the block on. Neighbours follow the fastest axis.
-void fetch_at(Place at, uint k, uint stride_n, uint stride_t, out uint n, out uint token) {
-    const uint item = min(at.id + k * gl_WorkGroupSize.x, FETCHED - 1), chunks = BLOCK / FETCH_WIDTH;
-    const bool along_tokens = stride_t <= stride_n;
-    n = along_tokens ? item / chunks : item % PADDED;
-    token = (along_tokens ? item % chunks : item / PADDED) * FETCH_WIDTH;
+// Where in `staged` column n of the block's token t lies: in floats, from the half's B or C on.
+uint place_in(uint n, uint t) {
+    if (!QUADS) return t * PADDED + n;
+    return ((t / TOGETHER) * LANES + n / COLUMNS) * LANE_QUADS * 4 + t % TOGETHER * COLUMNS + n % COLUMNS;
+}
+
+// The half that a block has: the first of its vec4.
+uint half_of_block(uint block) { return (block / BLOCK & 1u) * 2 * HALF; }
+
+struct Fetch {
+    uint n, token;  // a column; the first of FETCH_WIDTH tokens, counted from the block's first
+    bool of_C, some;
+};
+
+// Fetch k of this invocation. Neighbours follow the fastest axis.
+Fetch fetch_of(Place at, uint k) {
+    const uint all = at.id + k * gl_WorkGroupSize.x, chunks = BLOCK / FETCH_WIDTH;
+    Fetch f;
+    f.some = ALL_FETCHED % gl_WorkGroupSize.x == 0 || all < ALL_FETCHED;
+    // Known beforehand where whole rounds of fetches are of one of them.
+    f.of_C = FETCHES_C && (!FETCHES_B || (FETCHED % gl_WorkGroupSize.x == 0 ? k * gl_WorkGroupSize.x >= FETCHED : all >= FETCHED));
+    const uint item = min(f.of_C && FETCHES_B ? all - FETCHED : all, FETCHED - 1);
+    const bool along_tokens = f.of_C ? C_s3 <= C_s2 : B_s3 <= B_s2;
+    f.n = along_tokens ? item / chunks : item % PADDED;
+    f.token = (along_tokens ? item % chunks : item / PADDED) * FETCH_WIDTH;
+    return f;
 }
 
 #define FETCH(NAME)                                                                                                  \
-    void NAME##_fetch(Place at, uint block) {                                                                        \
-        [[unroll]] for (uint k = 0; k < FETCHES; ++k) {                                                              \
-            uint n, token;                                                                                           \
-            fetch_at(at, k, NAME##_s2, NAME##_s3, n, token);                                                         \
-            const uint base = at.b * NAME##_s0 + at.g * NAME##_s1 + min(n, DSTATE - 1) * NAME##_s2;                  \
-            const uint t = at.first + block + token;                                                                 \
-            const uint safe = FETCH_WIDTH == 1 ? min(t, at.last) : min(t, push.header[HEADER_PLANNED] - FETCH_WIDTH); \
-            float v[FETCH_WIDTH];                                                                                    \
-            NAME##_load_wide(base + safe * NAME##_s3, NAME##_s3, v);                                                 \
-            [[unroll]] for (uint e = 0; e < FETCH_WIDTH; ++e) fetched_##NAME[k * FETCH_WIDTH + e] = v[e];            \
-        }                                                                                                            \
+    void NAME##_fetch(Place at, uint t, uint n, out uint raw[FETCH_WIDTH]) {                                         \
+        const uint base = at.b * NAME##_s0 + at.g * NAME##_s1 + min(n, DSTATE - 1) * NAME##_s2;                      \
+        const uint safe = FETCH_WIDTH == 1 ? min(t, at.last) : min(t, push.header[HEADER_PLANNED] - FETCH_WIDTH);     \
+        NAME##_load_raw(base + safe * NAME##_s3, NAME##_s3, raw);                                                    \
     }                                                                                                                \
-    void NAME##_put(Place at, uint block, uint place) {                                                              \
-        [[unroll]] for (uint k = 0; k < FETCHES; ++k) {                                                              \
-            uint n, token;                                                                                           \
-            fetch_at(at, k, NAME##_s2, NAME##_s3, n, token);                                                         \
-            [[unroll]] for (uint e = 0; e < FETCH_WIDTH; ++e) {                                                      \
-                const bool within = n < DSTATE && block + token + e < at.count;                                      \
-                const uint to = place + (token + e) * 2 * PADDED + n;                                                \
-                if (FETCHED % gl_WorkGroupSize.x == 0 || at.id + k * gl_WorkGroupSize.x < FETCHED)                   \
-                    staged[to >> 2][to & 3u] = within ? fetched_##NAME[k * FETCH_WIDTH + e] : 0.0;                   \
-            }                                                                                                        \
-        }                                                                                                            \
-    }                                                                                                                \
-    void NAME##_values(Place at, uint block, uint t, uint place, out float v[COLUMNS]) {                             \
-        const uint token = min(at.first + block + t, at.last), from = place + t * 2 * PADDED + at.lane * COLUMNS;    \
+    void NAME##_values(Place at, uint block, uint t, uint half_at, out float v[COLUMNS]) {                           \
+        const uint token = min(at.first + block + t, at.last);                                                       \
         const uint base = at.b * NAME##_s0 + at.g * NAME##_s1 + token * NAME##_s3;                                   \
         const bool within = block + t < at.count;                                                                    \
-        vec4 four = vec4(0.0);                                                                                       \
+        const uint quad = half_at + t / TOGETHER * LANES * LANE_QUADS + at.lane * LANE_QUADS;                        \
         [[unroll]] for (uint j = 0; j < COLUMNS; ++j) {                                                              \
-            if (STAGED && COLUMNS % 4 == 0) {                                                                        \
-                if (j % 4 == 0) four = staged[(from + j) >> 2];                                                      \
-                v[j] = four[j % 4];                                                                                  \
+            if (STAGED && QUADS) {                                                                                   \
+                const uint element = t % TOGETHER * COLUMNS + j;                                                     \
+                v[j] = staged[quad + element / 4][element % 4];                                                      \
             } else if (STAGED) {                                                                                     \
-                v[j] = staged[(from + j) >> 2][(from + j) & 3u];                                                     \
+                const uint element = half_at * 4 + t * PADDED + column(at, j);                                       \
+                v[j] = staged[element >> 2][element & 3u];                                                           \
             } else {                                                                                                 \
                 const float value = NAME##_load(base + min(column(at, j), DSTATE - 1) * NAME##_s2);                  \
                 v[j] = within && column(at, j) < DSTATE ? value : 0.0;                                               \
@@ -288,16 +310,38 @@ FETCH(B)
 FETCH(C)
 
 void fetch(Place at, uint block) {
-    if (!B_FIXED) B_fetch(at, block);
-    if (!C_FIXED && RUNS_Y) C_fetch(at, block);
+    [[unroll]] for (uint k = 0; k < FETCHES; ++k) {
+        const Fetch f = fetch_of(at, k);
+        uint raw[FETCH_WIDTH];
+        if (f.of_C)
+            C_fetch(at, at.first + block + f.token, f.n, raw);
+        else
+            B_fetch(at, at.first + block + f.token, f.n, raw);
+        [[unroll]] for (uint e = 0; e < FETCH_WIDTH; ++e) fetched[k * FETCH_WIDTH + e] = raw[e];
+    }
 }
 
-// Where in `staged` a block begins.
-uint place_of(uint block) { return (block / BLOCK & 1u) * BLOCK * 2 * PADDED; }
-
 void put(Place at, uint block) {
-    if (!B_FIXED) B_put(at, block, place_of(block));
-    if (!C_FIXED && RUNS_Y) C_put(at, block, place_of(block) + PADDED);
+    const bool whole = block + BLOCK <= at.count;
+    [[unroll]] for (uint k = 0; k < FETCHES; ++k) {
+        const Fetch f = fetch_of(at, k);
+        uint raw[FETCH_WIDTH];
+        [[unroll]] for (uint e = 0; e < FETCH_WIDTH; ++e) raw[e] = fetched[k * FETCH_WIDTH + e];
+        float v[FETCH_WIDTH], v_C[FETCH_WIDTH];
+        B_unpack(B_s3, raw, v);
+        C_unpack(C_s3, raw, v_C);
+        [[unroll]] for (uint e = 0; e < FETCH_WIDTH; ++e) v[e] = mix(v[e], v_C[e], f.of_C);
+        if (PADDED != DSTATE)
+            [[unroll]] for (uint e = 0; e < FETCH_WIDTH; ++e) v[e] = mix(0.0, v[e], f.n < DSTATE);
+        if (!whole)
+            [[unroll]] for (uint e = 0; e < FETCH_WIDTH; ++e) v[e] = mix(0.0, v[e], block + f.token + e < at.count);
+        const uint to = (half_of_block(block) + (f.of_C ? HALF : 0)) * 4;
+        if (!f.some) continue;
+        [[unroll]] for (uint e = 0; e < FETCH_WIDTH; ++e) {
+            const uint element = to + place_in(f.n, f.token + e);
+            staged[element >> 2][element & 3u] = v[e];
+        }
+    }
     if (PACKING == PACKING_SEQ_IDX)
         for (uint i = at.id; i < BLOCK; i += gl_WorkGroupSize.x)
             restarts[(block / BLOCK & 1u) * BLOCK + min(i, BLOCK - 1)] = is_restart(at, block + i) ? 1 : 0;
@@ -386,8 +430,8 @@ float sum_of_steps(Place at) {
 // state = exp(step A) state + step x B of one token, and this lane's share of the sum of C state.
 float advance(Place at, uint block, uint t, vec2 step) {
     float B_n[COLUMNS], C_n[COLUMNS];
-    if (!B_FIXED) B_values(at, block, t, place_of(block), B_n);
-    if (!C_FIXED && RUNS_Y) C_values(at, block, t, place_of(block) + PADDED, C_n);
+    if (FETCHES_B) B_values(at, block, t, half_of_block(block), B_n);
+    if (FETCHES_C) C_values(at, block, t, half_of_block(block) + HALF, C_n);
     bool restart = false;
     if (PACKING == PACKING_SEQ_IDX) restart = STAGED ? restarts[(block / BLOCK & 1u) * BLOCK + t] != 0 : is_restart(at, block + t);
     float even = taint, odd = 0.0;  // two chains, each half as long
@@ -406,14 +450,15 @@ float advance(Place at, uint block, uint t, vec2 step) {
 }
 
 void run_block(Place at, uint block) {
-    float sums[BLOCK], own[WIDTH], own_z[WIDTH];
-    if (RUNS_Y && z_present) z_load_steps(at, block + at.lane * WIDTH, own_z);
+    float sums[BLOCK], own[WIDTH];
+    uint raw_z[WIDTH];
+    if (RUNS_Y && z_present) z_load_steps(at, block + at.lane * WIDTH, raw_z);
     share_steps(at);
     [[unroll]] for (uint m = 0; m < LANES; ++m)
         [[unroll]] for (uint k = 0; k < WIDTH; ++k) sums[m * WIDTH + k] = advance(at, block, m * WIDTH + k, step_of(at, m, k));
     if (!RUNS_Y) return;
     sum_over_lanes(at, sums, own);
-    store_y(at, block, own_z, own);
+    store_y(at, block, raw_z, own);
 }
 
 void main() {

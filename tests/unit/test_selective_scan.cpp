@@ -146,7 +146,12 @@ TEST_CASE("selective_scan: lanes of a channel, and segments where channels are f
         CHECK(c.lanes == 4);
         CHECK(c.segment == 0);
     }
-    SECTION("few channels and few tokens: as many lanes as there is state") { CHECK(choose(gpu, problem_of(1, 64, 100)).lanes == 16); }
+    SECTION("few channels and few tokens: as many lanes as still move four tokens at once") {
+        const SelectiveScanChoice c = choose(gpu, problem_of(1, 64, 100));
+        CHECK(c.lanes == 8);
+        CHECK(c.width == 4);
+        CHECK(c.local_size == 128);
+    }
     SECTION("few channels, very many tokens: no more segments than can look at those before") {
         const SelectiveScanChoice c = choose(gpu, problem_of(1, 8, 1 << 20));
         CHECK(c.segment == (1 << 20) / 64);
