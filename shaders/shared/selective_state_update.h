@@ -11,6 +11,7 @@
 #define SPEC_UPDATE_ROWS (SPEC_OP + 13)    // rows in a lane
 #define SPEC_UPDATE_WIDTH (SPEC_OP + 14)   // columns that a lane moves at once: 1, 4 or 8; divides dstate
 #define SPEC_UPDATE_PIECES (SPEC_OP + 15)  // such moves for a row
+#define SPEC_UPDATE_SEVERAL (SPEC_OP + 16)  // 1: a run may have more than one token
 
 #define UPDATE_STATE 0
 #define UPDATE_X 1

@@ -246,6 +246,7 @@ private:
         d.spec(SPEC_UPDATE_ROWS, choice_.rows);
         d.spec(SPEC_UPDATE_WIDTH, problem_.width);
         d.spec(SPEC_UPDATE_PIECES, choice_.pieces);
+        d.spec(SPEC_UPDATE_SEVERAL, uint32_t(problem_.ntokens > 1));
         add_step_constants(op_.dt_softplus, op_.dt_min, op_.dt_max, &d);
         set_arguments(part, &d);
         set_slots(part.from, part.to, op_.pad_slot_id, &d);
