@@ -28,6 +28,7 @@ TENSOR(ELEMENTWISE_Y, y)
 TENSOR_PACK(y)
 
 const uint PACKS = (SIZE4 + PACK - 1) / PACK;  // along the last axis
+const bool WHOLE = SIZE4 % PACK == 0 && TOKEN_AXIS != 4;  // packs are whole, or past the end
 
 struct Place {
     uint i0, i1, i2, i3, i4;
@@ -69,15 +70,20 @@ void main() {
     const uint first = (gl_WorkGroupID.y * gl_NumWorkGroups.x + gl_WorkGroupID.x) * gl_WorkGroupSize.x * LANE_PACKS +
                        gl_LocalInvocationID.x;
     Place at[LANE_PACKS];
-    Pack left[LANE_PACKS], right[LANE_PACKS];
+    PackBits left[LANE_PACKS], right[LANE_PACKS];
     [[unroll]] for (uint k = 0; k < LANE_PACKS; ++k) {
         at[k] = place_of(first + k * gl_WorkGroupSize.x);
-        left[k] = a_get(at[k].i0 * a_s0 + at[k].i1 * a_s1 + at[k].i2 * a_s2 + at[k].i3 * a_s3 + at[k].i4 * a_s4, a_s4, at[k].count);
-        right[k] = zero_pack();
+        left[k] = right[k] = no_bits();
+        if (at[k].count == 0) continue;
+        const uint count = WHOLE ? PACK : at[k].count;
+        left[k] = a_get_bits(at[k].i0 * a_s0 + at[k].i1 * a_s1 + at[k].i2 * a_s2 + at[k].i3 * a_s3 + at[k].i4 * a_s4, a_s4, count);
         if (b_present)
-            right[k] = b_get(at[k].i0 * b_s0 + at[k].i1 * b_s1 + at[k].i2 * b_s2 + at[k].i3 * b_s3 + at[k].i4 * b_s4, b_s4, at[k].count);
+            right[k] = b_get_bits(at[k].i0 * b_s0 + at[k].i1 * b_s1 + at[k].i2 * b_s2 + at[k].i3 * b_s3 + at[k].i4 * b_s4, b_s4, count);
     }
-    [[unroll]] for (uint k = 0; k < LANE_PACKS; ++k)
-        y_put(at[k].i0 * y_s0 + at[k].i1 * y_s1 + at[k].i2 * y_s2 + at[k].i3 * y_s3 + at[k].i4 * y_s4, y_s4, at[k].count,
-              Pack(apply(left[k].low, right[k].low), apply(left[k].high, right[k].high)));
+    [[unroll]] for (uint k = 0; k < LANE_PACKS; ++k) {
+        if (at[k].count == 0) continue;
+        const Pack v = pack_of(a_dtype, left[k]), w = pack_of(b_dtype, right[k]);
+        y_put(at[k].i0 * y_s0 + at[k].i1 * y_s1 + at[k].i2 * y_s2 + at[k].i3 * y_s3 + at[k].i4 * y_s4, y_s4,
+              WHOLE ? PACK : at[k].count, Pack(apply(v.low, w.low), apply(v.high, w.high)));
+    }
 }

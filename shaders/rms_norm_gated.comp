@@ -47,8 +47,9 @@ layout(constant_id = SPEC_NORM_LAYER) const bool LAYER = false;
 layout(constant_id = SPEC_NORM_FIRST) const bool NORM_FIRST = false;
 
 const bool NO_TAIL = GROUP_SIZE % (LANES * STEPS * PACK) == 0;
+const bool WHOLE = GROUP_SIZE % PACK == 0;  // packs are whole, or past the end
 const uint UNITS = PACK / 4;
-const uint KEPT = KEEP ? STEPS * UNITS : 1;
+const uint KEPT_PACKS = KEEP ? STEPS : 1, KEPT = KEEP ? STEPS * UNITS : 1;
 
 struct Place {
     uint b, row;
@@ -121,28 +122,13 @@ uint pack_count(Place at, uint k) {
     return before < GROUP_SIZE ? min(GROUP_SIZE - before, PACK) : 0;
 }
 
-Pack load_value(Place at, uint k) {
-    const uint j = pack_start(at, k), count = pack_count(at, k);
-    Pack v = x_get(at.b * x_s0 + at.row * x_s1 + j * x_s2, x_s2, count);
-    if (residual_present) {
-        const Pack r = residual_get(at.b * residual_s0 + at.row * residual_s1 + j * residual_s2, residual_s2, count);
-        v = Pack(v.low + r.low, v.high + r.high);
-    }
-    return v;
-}
-
-Pack load_gate(Place at, uint k) {
-    const uint j = pack_start(at, k);
-    return z_get(at.b * z_s0 + at.row * z_s1 + j * z_s2, z_s2, pack_count(at, k));
-}
-
 vec4 silu4(vec4 v) { return v / (1.0 + exp(-v)); }
 Pack gated(Pack v, Pack z) { return Pack(v.low * silu4(z.low), v.high * silu4(z.high)); }
 
 void store_residual(Place at, uint k, Pack v) {
-    const uint j = pack_start(at, k);
-    if (at.is_there)
-        residual_out_put(at.b * residual_out_s0 + at.row * residual_out_s1 + j * residual_out_s2, residual_out_s2, pack_count(at, k), v);
+    const uint j = pack_start(at, k), present = pack_count(at, k);
+    if (at.is_there && present != 0)
+        residual_out_put(at.b * residual_out_s0 + at.row * residual_out_s1 + j * residual_out_s2, residual_out_s2, WHOLE ? PACK : present, v);
 }
 
 // ---- registers: what the norm is taken of, and gates that are applied after it --------------------------------
@@ -161,15 +147,29 @@ void keep_gate(uint k, Pack z) {
 Pack kept_value(uint k) { return Pack(value[k * UNITS], PACK == 8 ? value[k * UNITS + UNITS - 1] : vec4(0.0)); }
 Pack kept_gate(uint k) { return Pack(gate[k * UNITS], PACK == 8 ? gate[k * UNITS + UNITS - 1] : vec4(0.0)); }
 
-// All loads are under way before anything is stored.
+// All loads are under way before anything is made of them.
 void fill(Place at) {
-    [[unroll]] for (uint k = 0; k < STEPS; ++k) {
-        keep_value(k, load_value(at, k));
-        if (z_present) keep_gate(k, load_gate(at, k));
+    PackBits x_bits[KEPT_PACKS], residual_bits[KEPT_PACKS], z_bits[KEPT_PACKS];
+    [[unroll]] for (uint k = 0; k < KEPT_PACKS; ++k) {
+        const uint j = pack_start(at, k), present = pack_count(at, k), count = WHOLE ? PACK : present;
+        x_bits[k] = residual_bits[k] = z_bits[k] = no_bits();
+        if (present == 0) continue;
+        x_bits[k] = x_get_bits(at.b * x_s0 + at.row * x_s1 + j * x_s2, x_s2, count);
+        if (residual_present)
+            residual_bits[k] = residual_get_bits(at.b * residual_s0 + at.row * residual_s1 + j * residual_s2, residual_s2, count);
+        if (z_present) z_bits[k] = z_get_bits(at.b * z_s0 + at.row * z_s1 + j * z_s2, z_s2, count);
     }
-    [[unroll]] for (uint k = 0; k < STEPS; ++k) {
-        if (residual_out_present) store_residual(at, k, kept_value(k));
-        if (z_present && !NORM_FIRST) keep_value(k, gated(kept_value(k), kept_gate(k)));
+    [[unroll]] for (uint k = 0; k < KEPT_PACKS; ++k) {
+        Pack v = pack_of(x_dtype, x_bits[k]);
+        if (residual_present) {
+            const Pack r = pack_of(residual_dtype, residual_bits[k]);
+            v = Pack(v.low + r.low, v.high + r.high);
+        }
+        if (residual_out_present) store_residual(at, k, v);
+        const Pack z = pack_of(z_dtype, z_bits[k]);
+        if (z_present && NORM_FIRST) keep_gate(k, z);
+        keep_value(k, v);
+        if (z_present && !NORM_FIRST) keep_value(k, gated(v, z));
     }
 }
 
@@ -193,7 +193,8 @@ float across(vec4 v) { return (v.x + v.y) + (v.z + v.w); }
 // ---- the result -------------------------------------------------------------------------------------------------
 
 void store_result(Place at, uint k, Pack v, Pack z, float mean, float scale) {
-    const uint j = pack_start(at, k), count = pack_count(at, k);
+    const uint j = pack_start(at, k), present = pack_count(at, k), count = WHOLE ? PACK : present;
+    if (present == 0 || !at.is_there) return;
     const Pack w = weight_get(j * weight_s0, weight_s0, count);
     Pack r = Pack((v.low - mean) * scale * w.low, (v.high - mean) * scale * w.high);
     if (bias_present) {
@@ -201,7 +202,7 @@ void store_result(Place at, uint k, Pack v, Pack z, float mean, float scale) {
         r = Pack(r.low + add.low, r.high + add.high);
     }
     if (z_present && NORM_FIRST) r = gated(r, z);
-    if (at.is_there) y_put(at.b * y_s0 + at.row * y_s1 + j * y_s2, y_s2, count, r);
+    y_put(at.b * y_s0 + at.row * y_s1 + j * y_s2, y_s2, count, r);
 }
 
 void normalise_kept(Place at) {
