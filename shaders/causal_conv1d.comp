@@ -120,22 +120,44 @@ void fill_window(Place at, uint slot) {
     }
 }
 
-void load_token(Place at, uint t, out float v[WIDTH]) {
-    x_load_wide(at.b * x_s0 + row_of(at, t) * x_s1 + at.c * x_s2, x_s2, v);
+// The inputs of AHEAD tokens from t on, as they lie in memory.
+uint block_raw[AHEAD * WIDTH];
+void load_block(Place at, uint t) {
+    [[unroll]] for (uint a = 0; a < AHEAD; ++a) {
+        uint raw[WIDTH];
+        x_load_raw(at.b * x_s0 + row_of(at, t + a) * x_s1 + at.c * x_s2, x_s2, raw);
+        [[unroll]] for (uint i = 0; i < WIDTH; ++i) block_raw[a * WIDTH + i] = raw[i];
+    }
 }
 
-// The output of token t, whose input is `v`, and the window moved on by it.
-void finish_token(Place at, uint t, float v[WIDTH], float start[WIDTH]) {
-    if (begins(at, row_of(at, t))) forget(BEFORE);
-    float sums[WIDTH];
-    [[unroll]] for (uint i = 0; i < WIDTH; ++i) {
-        float sum = start[i];
-        [[unroll]] for (uint k = 0; k < BEFORE; ++k) sum = fma(weights[k * WIDTH + i], window[k * WIDTH + i], sum);
-        sum = fma(weights[BEFORE * WIDTH + i], v[i], sum);
-        sums[i] = SILU ? silu(sum) : sum;
+// The outputs of up to AHEAD tokens from t on, whose inputs have been loaded, and the window moved on past them. Loads of the
+// tokens after them are under way meanwhile.
+void finish_block(Place at, uint t, uint end, float start[WIDTH]) {
+    float inputs[(BEFORE + AHEAD) * WIDTH];
+    [[unroll]] for (uint e = 0; e < WINDOW; ++e) inputs[e] = window[e];
+    [[unroll]] for (uint a = 0; a < AHEAD; ++a) {
+        uint raw[WIDTH];
+        [[unroll]] for (uint i = 0; i < WIDTH; ++i) raw[i] = block_raw[a * WIDTH + i];
+        float v[WIDTH];
+        x_unpack(x_s2, raw, v);
+        [[unroll]] for (uint i = 0; i < WIDTH; ++i) inputs[(BEFORE + a) * WIDTH + i] = v[i];
     }
-    y_store_wide(at.b * y_s0 + t * y_s1 + at.c * y_s2, y_s2, sums);
-    [[unroll]] for (uint e = 0; e < WINDOW; ++e) window[e] = e < (BEFORE - 1) * WIDTH ? window[min(e + WIDTH, WINDOW - 1)] : v[e % WIDTH];
+    if (t + AHEAD < end) load_block(at, t + AHEAD);
+    [[unroll]] for (uint a = 0; a < AHEAD; ++a) {
+        if (seq_idx_present && t + a < end && begins(at, row_of(at, t + a)))
+            [[unroll]] for (uint e = 0; e < (BEFORE + a) * WIDTH; ++e) inputs[e] = 0.0;
+        float sums[WIDTH];
+        [[unroll]] for (uint i = 0; i < WIDTH; ++i) {
+            float sum = start[i];
+            [[unroll]] for (uint k = 0; k < TAPS; ++k) sum = fma(weights[k * WIDTH + i], inputs[(a + k) * WIDTH + i], sum);
+            sums[i] = SILU ? silu(sum) : sum;
+        }
+        if (t + a < end) y_store_wide(at.b * y_s0 + (t + a) * y_s1 + at.c * y_s2, y_s2, sums);
+    }
+    [[unroll]] for (uint a = 1; a <= AHEAD; ++a) {
+        if (a == AHEAD ? t + AHEAD > end : t + a != end) continue;
+        [[unroll]] for (uint e = 0; e < WINDOW; ++e) window[e] = inputs[a * WIDTH + e];
+    }
 }
 
 void walk(Place at) {
@@ -143,19 +165,8 @@ void walk(Place at) {
     [[unroll]] for (uint i = 0; i < WIDTH; ++i) start[i] = 0.0;
     if (bias_present) bias_load_wide(at.c * bias_s0, bias_s0, start);
     const uint end = min(at.first + TOKENS, at.count);
-    for (uint block = at.first; block < end; block += AHEAD) {
-        float inputs[AHEAD * WIDTH];
-        [[unroll]] for (uint a = 0; a < AHEAD; ++a) {
-            float v[WIDTH];
-            load_token(at, block + a, v);
-            [[unroll]] for (uint i = 0; i < WIDTH; ++i) inputs[a * WIDTH + i] = v[i];
-        }
-        [[unroll]] for (uint a = 0; a < AHEAD; ++a) {
-            float v[WIDTH];
-            [[unroll]] for (uint i = 0; i < WIDTH; ++i) v[i] = inputs[a * WIDTH + i];
-            if (block + a < end) finish_token(at, block + a, v, start);
-        }
-    }
+    load_block(at, at.first);
+    for (uint t = at.first; t < end; t += AHEAD) finish_block(at, t, end, start);
 }
 
 // By the invocation that has the last token, whose window is then what a following call begins with.
