@@ -47,6 +47,8 @@ const uint X_COUNT = (X_UNITS + INVOCATIONS - 1) / INVOCATIONS, W_COUNT = (W_UNI
 
 Unit next_x[X_COUNT], next_w[W_COUNT];
 
+const uint WHOLE_STEPS = IN / TILE_K * TILE_K;  // in_features of them
+
 uint row0, col0;
 
 #if COOPMAT_BF16
@@ -64,60 +66,74 @@ uvec4 matrix_words(Pack p) {
 
 // ---- from memory into registers -------------------------------------------------------------------------------------
 
-uint x_index(uint i) {
-    const uint row = min(row0 + i / X_UNITS_OF_ROW, push.header[HEADER_TOKENS] - 1);
-    return gl_WorkGroupID.z * x_s0 + row * x_s1 + i % X_UNITS_OF_ROW * 8;
-}
-uint w_row(uint i) { return min(col0 + i / W_UNITS_OF_ROW, push.header[HEADER_OUTS] - 1); }
+// An invocation loads the same columns of rows that are a pass apart, and finds where they begin once: what is left of that in the
+// loop takes as long as the loads.
+const uint X_PASS = INVOCATIONS / X_UNITS_OF_ROW, W_PASS = INVOCATIONS / W_UNITS_OF_ROW;  // rows
+uint x_row, x_unit, w_row, w_unit;  // of the first pass, in the tile: row and unit of row
+uint x_at[X_COUNT], w_at[W_COUNT], scales_at[W_COUNT];
 
-void fetch_whole(uint k0) {
-    [[unroll]] for (uint c = 0; c < X_COUNT; ++c) {
-        const uint i = c * INVOCATIONS + gl_LocalInvocationID.x;
-        if (X_UNITS % INVOCATIONS == 0 || i < X_UNITS) next_x[c] = x_dense(x_index(i) + k0);
-    }
-    [[unroll]] for (uint c = 0; c < W_COUNT; ++c) {
-        const uint i = c * INVOCATIONS + gl_LocalInvocationID.x;
-        if (W_UNITS % INVOCATIONS == 0 || i < W_UNITS) next_w[c] = weight_unit(w_row(i), k0 + i % W_UNITS_OF_ROW * UNIT);
-    }
+// The row whose units so many neighbouring invocations load. Shared memory takes the 16 bytes of 8 invocations at once. Where
+// these have two rows, the rows are 4 apart: of a pitch of 5 x 16 bytes that is half of the banks, so that the two do not meet.
+uint row_of_invocation(uint units_of_row) {
+    const uint i = gl_LocalInvocationID.x;
+    if (units_of_row != 4 || INVOCATIONS % 32 != 0) return i / units_of_row;
+    return i / 32 * 8 + i / 4 % 2 * 4 + i / 8 % 4;
 }
 
-// The last step, if in_features end within it.
-void fetch_part(uint k0) {
-    [[unroll]] for (uint c = 0; c < X_COUNT; ++c) {
-        const uint i = c * INVOCATIONS + gl_LocalInvocationID.x, k = k0 + i % X_UNITS_OF_ROW * 8;
-        next_x[c] = Unit(uvec4(0), uvec4(0), 0.0);
-        if (i >= X_UNITS || k >= IN) continue;
-        if (k + 8 <= IN)
-            next_x[c] = x_dense(x_index(i) + k0);
-        else
-            next_x[c] = x_dense_part(x_index(i) + k0, IN - k);
-    }
+uint clamped_row(uint r) { return min(row0 + r, push.header[HEADER_TOKENS] - 1); }
+uint clamped_col(uint o) { return min(col0 + o, push.header[HEADER_OUTS] - 1); }
+
+void find_units() {
+    x_row = row_of_invocation(X_UNITS_OF_ROW);
+    w_row = row_of_invocation(W_UNITS_OF_ROW);
+    x_unit = gl_LocalInvocationID.x % X_UNITS_OF_ROW;
+    w_unit = gl_LocalInvocationID.x % W_UNITS_OF_ROW;
+    [[unroll]] for (uint c = 0; c < X_COUNT; ++c)
+        x_at[c] = gl_WorkGroupID.z * x_s0 + clamped_row(c * X_PASS + x_row) * x_s1 + x_unit * 8;
     [[unroll]] for (uint c = 0; c < W_COUNT; ++c) {
-        const uint i = c * INVOCATIONS + gl_LocalInvocationID.x;
-        if (i < W_UNITS) next_w[c] = weight_unit_part(w_row(i), k0 + i % W_UNITS_OF_ROW * UNIT);
+        const uint o = clamped_col(c * W_PASS + w_row);
+        w_at[c] = o * weight_s0;
+        scales_at[c] = o * scales_s0;
     }
 }
+
+// False past the tile, where a pass has more rows.
+bool has_x(uint c) { return TILE_M % X_PASS == 0 || c * X_PASS + x_row < TILE_M; }
+bool has_w(uint c) { return TILE_N % W_PASS == 0 || c * W_PASS + w_row < TILE_N; }
 
 void fetch(uint k0) {
-    if (IN % TILE_K == 0 || k0 + TILE_K <= IN)
-        fetch_whole(k0);
-    else
-        fetch_part(k0);
+    [[unroll]] for (uint c = 0; c < X_COUNT; ++c)
+        if (has_x(c)) next_x[c] = x_dense(x_at[c] + k0);
+    [[unroll]] for (uint c = 0; c < W_COUNT; ++c)
+        if (has_w(c)) next_w[c] = weight_unit_at(w_at[c], scales_at[c], k0 + w_unit * UNIT);
+}
+
+// A step within which in_features end.
+void fetch_part(uint k0) {
+    [[unroll]] for (uint c = 0; c < X_COUNT; ++c) {
+        const uint k = k0 + x_unit * 8;
+        next_x[c] = Unit(uvec4(0), uvec4(0), 0.0);
+        if (!has_x(c) || k >= IN) continue;
+        if (k + 8 <= IN)
+            next_x[c] = x_dense(x_at[c] + k0);
+        else
+            next_x[c] = x_dense_part(x_at[c] + k0, IN - k);
+    }
+    [[unroll]] for (uint c = 0; c < W_COUNT; ++c)
+        if (has_w(c)) next_w[c] = weight_unit_part(clamped_col(c * W_PASS + w_row), k0 + w_unit * UNIT);
 }
 
 // ---- from registers into shared memory, and from there into matrices ------------------------------------------------
 
 void put() {
     [[unroll]] for (uint c = 0; c < X_COUNT; ++c) {
-        const uint i = c * INVOCATIONS + gl_LocalInvocationID.x;
-        if (X_UNITS % INVOCATIONS != 0 && i >= X_UNITS) continue;
+        if (!has_x(c)) continue;
         const uvec4 words = x_dtype == MATRIX_DTYPE ? next_x[c].words : matrix_words(dense_pack(x_dtype, next_x[c]));
-        tiles[i / X_UNITS_OF_ROW * PITCH + i % X_UNITS_OF_ROW] = words;
+        tiles[x_row * PITCH + x_unit + c * (X_PASS * PITCH)] = words;
     }
     [[unroll]] for (uint c = 0; c < W_COUNT; ++c) {
-        const uint i = c * INVOCATIONS + gl_LocalInvocationID.x;
-        if (W_UNITS % INVOCATIONS != 0 && i >= W_UNITS) continue;
-        const uint at = (TILE_M + i / W_UNITS_OF_ROW) * PITCH + i % W_UNITS_OF_ROW * (UNIT / 8);
+        if (!has_w(c)) continue;
+        const uint at = w_row * PITCH + w_unit * (UNIT / 8) + (TILE_M + c * W_PASS) * PITCH;
         [[unroll]] for (uint p = 0; p < UNIT / 8; ++p)
             tiles[at + p] = weight_dtype == MATRIX_DTYPE ? next_w[c].words : matrix_words(weight_pack(next_w[c], p));
     }
@@ -169,12 +185,20 @@ void main() {
     row0 = gl_WorkGroupID.x * TILE_M;
     col0 = gl_WorkGroupID.y * TILE_N;
     [[unroll]] for (uint i = 0; i < MATS_M * MATS_N; ++i) sums[i] = MATRIX_SUM(0.0);
-    fetch(0);
-    for (uint k0 = 0; k0 < IN; k0 += TILE_K) {
+    find_units();
+    if (WHOLE_STEPS != 0) fetch(0);
+    for (uint k0 = 0; k0 < WHOLE_STEPS; k0 += TILE_K) {
         barrier();  // the step before has been read
         put();
         barrier();  // the step is complete
-        if (k0 + TILE_K < IN) fetch(k0 + TILE_K);
+        fetch(min(k0 + TILE_K, WHOLE_STEPS - TILE_K));  // at the end the last step again: a condition around loads costs more
+        multiply();
+    }
+    if (WHOLE_STEPS != IN) {
+        fetch_part(WHOLE_STEPS);
+        barrier();
+        put();
+        barrier();
         multiply();
     }
     store_sums();

@@ -83,12 +83,14 @@ Pack dense_pack(uint dtype, Unit unit) {
 
 // ---- weights --------------------------------------------------------------------------------------------------------
 
-// The unit of row o that begins at k, a multiple of UNIT. It has to be whole: k + UNIT <= IN.
-Unit weight_unit(uint o, uint k) {
-    if (FORMAT == LINEAR_DENSE) return weight_dense(o * weight_s0 + k);
-    const float scale = scales_load(o * scales_s0 + k / BLOCK * scales_s1);
-    return Unit(weight_quad(o * weight_s0 + k / (UNIT / 4)), uvec4(0), scale);
+// The unit at k, a multiple of UNIT, of the row that begins at `at`, and its scales at `scales_at`. It has to be whole:
+// k + UNIT <= IN.
+Unit weight_unit_at(uint at, uint scales_at, uint k) {
+    if (FORMAT == LINEAR_DENSE) return weight_dense(at + k);
+    const float scale = scales_load(scales_at + k / BLOCK * scales_s1);
+    return Unit(weight_quad(at + k / (UNIT / 4)), uvec4(0), scale);
 }
+Unit weight_unit(uint o, uint k) { return weight_unit_at(o * weight_s0, o * scales_s0, k); }
 
 // The same for a unit that in_features may cut, or that lies past them.
 Unit weight_unit_part(uint o, uint k) {
