@@ -1,5 +1,9 @@
 // What was measured, as text and as JSON.
+#include <fstream>
+#include <iostream>
+
 #include "bench_runner.h"
+#include "commands.h"
 #include "files/text.h"
 #include "json.h"
 
@@ -37,7 +41,27 @@ void write_result(Json& json, const BenchReport& report, const Ceilings& ceiling
     json.real("tflops", report.teraflops(), report.operations > 0);
     json.real("matrix_share", ceilings.matrix_share(report), ceilings.matrix_share(report) > 0);
     json.number("workspace_bytes", report.workspace);
-    json.objects("dispatches", report.stages, [&](const StageReport& stage) {
+    write_bench_stages(json, "dispatches", report.stages);
+}
+
+}  // namespace
+
+void check_json_path(const std::string& path) {
+    if (!path.empty() && path != "-" && !std::ofstream(path, std::ios::app))
+        throw UsageError(format("--json: %s cannot be written", in_quotes(path).c_str()));
+}
+
+void write_json(const std::string& path, const std::string& json) {
+    if (path == "-") {
+        std::cout << json;
+        return;
+    }
+    std::ofstream file(path, std::ios::binary);
+    if (!(file << json) || !file.flush()) throw UsageError(format("--json: %s cannot be written", in_quotes(path).c_str()));
+}
+
+void write_bench_stages(Json& json, const char* key, const std::vector<StageReport>& stages) {
+    json.objects(key, stages, [&](const StageReport& stage) {
         json.text("stage", stage.name);
         json.text("kernel", stage.kernel);
         json.text("reason", stage.reason);
@@ -47,7 +71,13 @@ void write_result(Json& json, const BenchReport& report, const Ceilings& ceiling
     });
 }
 
-}  // namespace
+std::string bench_stages_text(const std::vector<StageReport>& stages) {
+    std::string text;
+    for (const StageReport& stage : stages)
+        text += format("    %-24s %-44s %12s%s\n", stage.name.c_str(), stage.kernel.c_str(), time_text(stage.us).c_str(),
+                       stage.dispatches > 1 ? format("  %u dispatches", stage.dispatches).c_str() : "");
+    return text;
+}
 
 double Ceilings::matrix_share(const BenchReport& report) const {
     if (matrix.tflops <= 0 || report.operations <= 0 || report.dtype == to_string(DType::f32)) return 0;
@@ -69,11 +99,7 @@ std::string bench_text(const BenchReport& report, const Ceilings& ceilings) {
     text += format(", workspace %s\n  error", size_text(report.workspace).c_str());
     for (const SampledError& error : report.errors)
         text += format("  %s %.3g%s", error.name.c_str(), error.value(), error.passed() ? "" : " <- FAIL");
-    text += "\n";
-    for (const StageReport& stage : report.stages)
-        text += format("    %-24s %-44s %12s%s\n", stage.name.c_str(), stage.kernel.c_str(), time_text(stage.us).c_str(),
-                       stage.dispatches > 1 ? format("  %u dispatches", stage.dispatches).c_str() : "");
-    return text;
+    return text + "\n" + bench_stages_text(report.stages);
 }
 
 std::string bench_json(const std::vector<BenchReport>& reports, const Caps& caps, const Ceilings& ceilings) {

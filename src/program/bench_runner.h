@@ -9,6 +9,8 @@
 
 namespace scandium::program {
 
+class Json;
+
 struct BenchReport {
     std::string op, shape, dtype;
     std::string state_dtype;  // empty: there is no state
@@ -60,5 +62,13 @@ struct Ceilings {
 
 std::string bench_text(const BenchReport& report, const Ceilings& ceilings);
 std::string bench_json(const std::vector<BenchReport>& reports, const Caps& caps, const Ceilings& ceilings);
+
+// Of a plan's stages, as they stand in both.
+std::string bench_stages_text(const std::vector<StageReport>& stages);
+void write_bench_stages(Json& json, const char* key, const std::vector<StageReport>& stages);
+
+// --json: FILE, - or empty. Both throw UsageError.
+void check_json_path(const std::string& path);  // before anything is measured
+void write_json(const std::string& path, const std::string& json);
 
 }  // namespace scandium::program

@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <fstream>
 #include <iostream>
 
 #include "bench_runner.h"
@@ -97,24 +96,13 @@ BenchReport run_job(Runner& runner, const Job& job, const BenchSettings& setting
 
 bool compares_with_matrices(const Job& job) { return job.problem.operations > 0 && job.choices.dtype != DType::f32; }
 
-void write_json(const std::string& path, const std::string& json) {
-    if (path == "-") {
-        std::cout << json;
-        return;
-    }
-    std::ofstream file(path, std::ios::binary);
-    if (!(file << json) || !file.flush()) throw UsageError(format("--json: %s cannot be written", in_quotes(path).c_str()));
-}
-
 }  // namespace
 
 int bench_operators(const BenchArguments& arguments) {
     const std::vector<Job> jobs = read_jobs(arguments);
     BenchSettings settings;
     settings.access = choose("--access", arguments.access, kAccesses);
-    // Before anything is measured.
-    if (!arguments.json.empty() && arguments.json != "-" && !std::ofstream(arguments.json, std::ios::app))
-        throw UsageError(format("--json: %s cannot be written", in_quotes(arguments.json).c_str()));
+    check_json_path(arguments.json);
     Runner runner(arguments.device, false);
     const bool as_text = arguments.json != "-";
     if (as_text) std::cout << one_line(runner.caps().device_name) << ", " << driver_text(runner.caps()) << "\n";

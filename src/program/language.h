@@ -65,6 +65,7 @@ public:
     double memory_ceiling() const;  // GB/s, measured in a fraction of a second
     ModelRunner* runner() const { return runner_.get(); }
     Session* session() const { return session_.get(); }
+    Context* context() const { return context_.get(); }
     Messages& messages() { return messages_; }
 
     void check(Result result, const char* what) const { messages_.check(result, what); }

@@ -6,9 +6,10 @@
 
 namespace scandium::program {
 
-size_t add_stage(const DispatchInfo& info, std::vector<StageReport>* stages) {
+size_t add_stage(const DispatchInfo& info, std::vector<StageReport>* stages, bool by_grid) {
     const auto same = std::find_if(stages->begin(), stages->end(), [&](const StageReport& stage) {
-        return stage.name == info.name && stage.kernel == info.kernel && stage.reason == info.reason;
+        return stage.name == info.name && stage.kernel == info.kernel && stage.reason == info.reason &&
+               (!by_grid || std::equal(info.groups, info.groups + 3, stage.groups));
     });
     const size_t index = static_cast<size_t>(same - stages->begin());
     if (same == stages->end()) {

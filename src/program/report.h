@@ -18,8 +18,9 @@ struct StageReport {
     double us = -1;  // all of them together, median over the repeats; negative: the device has no timestamps
 };
 
-// Finds or adds the stage of a dispatch, counts it, and returns the stage's index.
-size_t add_stage(const DispatchInfo& info, std::vector<StageReport>* stages);
+// Finds or adds the stage of a dispatch, counts it, and returns the stage's index. `by_grid`: dispatches of another grid are
+// another stage, as where an operator runs at several shapes.
+size_t add_stage(const DispatchInfo& info, std::vector<StageReport>* stages, bool by_grid = false);
 
 struct OutputReport {
     std::string name;
