@@ -24,6 +24,7 @@
 #define SPEC_LINEAR_OUTS (SPEC_OP + 14)      // rows of the weight that a team takes
 #define SPEC_LINEAR_LANES (SPEC_OP + 15)     // lanes of a team
 #define SPEC_LINEAR_DEPTH (SPEC_OP + 16)     // units of each row that a lane loads before it computes
+#define SPEC_LINEAR_STAGED (SPEC_OP + 25)    // 1: x lies in shared memory
 #define SPEC_LINEAR_NORM_EPS (SPEC_OP + 17)
 #define SPEC_LINEAR_CONV_FIRST (SPEC_OP + 18)     // column of the part that has channel 0; it may lie before the part, modulo 2^32
 #define SPEC_LINEAR_CONV_CHANNELS (SPEC_OP + 19)

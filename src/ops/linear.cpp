@@ -269,6 +269,7 @@ private:
             d->spec(SPEC_LINEAR_OUTS, choice_.outs);
             d->spec(SPEC_LINEAR_LANES, choice_.lanes);
             d->spec(SPEC_LINEAR_DEPTH, choice_.depth);
+            d->spec(SPEC_LINEAR_STAGED, uint32_t(choice_.staged));
         } else {
             d->spec(SPEC_LINEAR_SUBS_M, choice_.subs_m);
             d->spec(SPEC_LINEAR_SUBS_N, choice_.subs_n);

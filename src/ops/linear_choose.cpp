@@ -13,6 +13,7 @@ constexpr uint32_t kUsualGroup = 128;       // invocations that every device has
 constexpr uint32_t kMostLanesOfTeam = 256;
 constexpr uint32_t kUsualOuts = 2, kUsualDepth = 2;  // that the lanes of a team are counted by
 constexpr uint32_t kLoadsOfRow = 12;                 // of 16 bytes, that a lane has under way for a single row of x
+constexpr uint32_t kUnusedShared = 4 + 16;           // bytes of arrays that are not used, at most
 constexpr uint32_t kWordsLanes = 8;                  // as linear_words has it
 
 uint64_t count_of(uint64_t size, uint64_t part) { return (size + part - 1) / part; }
@@ -140,11 +141,17 @@ void choose_team(const LinearProblem& problem, uint32_t least_lanes, uint32_t mo
     const uint32_t teams_of_group = out->local_size / out->lanes;
     out->tile_rows = out->rows;
     out->tile_outs = teams_of_group * out->outs;
+    // Halves that lanes read where their weights lie need no other order.
+    out->staged = !dense || problem.weight == DType::f32 || problem.x == DType::f32 || problem.norm;
 }
 
-// What a workgroup declares: parts of results, and with a norm of the sums of x^2.
-uint32_t shared_memory_of(const LinearProblem& problem, const LinearChoice& choice, uint32_t subgroup_size) {
-    return 4 * (choice.local_size / subgroup_size) * choice.rows * (choice.outs + (problem.norm ? 1 : 0));
+// What a workgroup declares, with x only if that takes up to half of what there is: so there is room for two workgroups.
+void choose_shared_memory(const Caps& caps, const LinearProblem& problem, uint32_t subgroup_size, LinearChoice* out) {
+    const uint32_t unit = unit_of(problem);
+    const uint32_t sums = 4 * (out->local_size / subgroup_size) * out->rows * (out->outs + (problem.norm ? 1 : 0));
+    const uint64_t staged = 4 * problem.rows * (count_of(problem.in_features, unit) + 1) * unit;
+    out->staged = out->staged && staged <= caps.shared_memory / 2 && staged + sums + kUnusedShared <= caps.shared_memory;
+    out->shared_memory = sums + kUnusedShared + (out->staged ? uint32_t(staged) : 0);
 }
 
 Result choose_few(const Caps& caps, const Diagnostics& diagnostics, const LinearProblem& problem, LinearChoice* out) {
@@ -159,7 +166,7 @@ Result choose_few(const Caps& caps, const Diagnostics& diagnostics, const Linear
         return diagnostics.fail(Result::unsupported, "linear: variant subgroup: %s", why_not);
     if (why_not) {
         choose_team(problem, 32, kUsualGroup, out);
-        out->shared_memory = shared_memory_of(problem, *out, 1);
+        choose_shared_memory(caps, problem, 1, out);
         say(out->reason, "no subgroup: %s; %u lanes share %u rows of the weight", why_not, out->lanes, out->outs);
         return Result::ok;
     }
@@ -167,7 +174,7 @@ Result choose_few(const Caps& caps, const Diagnostics& diagnostics, const Linear
     out->flavour = Flavour::subgroup;
     out->subgroup_size = subgroup.require;
     choose_team(problem, subgroup.size, most_lanes, out);
-    out->shared_memory = shared_memory_of(problem, *out, subgroup.size);
+    choose_shared_memory(caps, problem, subgroup.size, out);
     say(out->reason, "%u lanes, in subgroups of %u, share %u rows of the weight", out->lanes, subgroup.size, out->outs);
     return Result::ok;
 }

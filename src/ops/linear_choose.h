@@ -32,6 +32,7 @@ struct LinearChoice {
     CooperativeMatrixShape shape;
 
     uint32_t rows = 1, outs = 2, lanes = 32, depth = 1;  // linear_few, and but for lanes linear_words
+    bool staged = false;                                 // linear_few: x in shared memory
 };
 
 // Whether one of the kernels for few rows runs, which alone know norms and convolutions.
