@@ -168,7 +168,7 @@ TEST_CASE("linear: a residual, of few rows and of many, apart from y and in its 
 TEST_CASE("linear: a norm of x, with weights of each format and units that do not fill the lanes") {
     const auto [weight, format] = GENERATE(std::pair(DType::f32, WeightFormat::dense), std::pair(DType::bf16, WeightFormat::dense),
                                            std::pair(DType::f32, WeightFormat::q8), std::pair(DType::f32, WeightFormat::q4));
-    const uint64_t in = GENERATE(416, 1056, 1001);
+    const uint64_t in = GENERATE(1056, 1001);
     if (format != WeightFormat::dense && in % 32 != 0) return;
     StepCase c;
     c.weight = weight;
