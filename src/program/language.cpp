@@ -136,7 +136,13 @@ double Language::memory_ceiling() const {
 std::string read_text(const char* option, const std::string& path) {
     if (path == "-") return std::string(std::istreambuf_iterator<char>(std::cin), {});
     std::ifstream file(path, std::ios::binary);
-    std::string text(std::istreambuf_iterator<char>(file), {});
+    std::string text;
+    // What cannot be read at all, such as a directory, throws.
+    try {
+        text.assign(std::istreambuf_iterator<char>(file), {});
+    } catch (const std::ios_base::failure&) {
+        file.setstate(std::ios::failbit);
+    }
     if (!file) throw UsageError(format("%s: %s cannot be read", option, in_quotes(path).c_str()));
     return text;
 }

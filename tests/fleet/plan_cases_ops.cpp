@@ -111,7 +111,7 @@ Result product(Graph* g, Variant variant) {
 }
 // As in a step of decoding: norm, in_proj and convolution.
 Result product_of_step(Graph* g, Variant variant) {
-    constexpr uint64_t kIn = 768, kOut = 3352, kChannels = 1792, kSlots = 4;
+    constexpr uint64_t kIn = 768, kOut = 3352, kChannels = 1792;
     Linear op;
     op.x = add(g, "x", DType::f32, {1, kIn});
     op.weight = add(g, "weight", DType::bf16, {kOut, kIn});
