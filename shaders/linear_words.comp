@@ -2,17 +2,15 @@
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
 #extension GL_KHR_shader_subgroup_arithmetic : require
-// y = x weight^T + bias + residual on a CPU with subgroups of 8 lanes, by words side by side (lib/words.glsl).
+// y = x weight^T + bias on a CPU with subgroups of 8 lanes, by words side by side (lib/words.glsl).
 //
 // A workgroup is a subgroup. It computes ROWS x OUTS results, lane j of words j, j + 8... of each row; the sums stay in
 // registers, and the lanes' parts are added up at the end.
 //
 // Integers are converted where they stand in their word, x being divided by what that multiplies them with, once for all OUTS.
 // Of x a lane then needs elements that are no neighbours of those of the next: these are loads from a place of each lane's own.
-// So are those of a norm's weights.
 // Grid: (rows / ROWS, out_features / OUTS, batch).
 #include "lib/linear.glsl"
-#include "lib/linear_step.glsl"
 #include "lib/words.glsl"
 
 layout(constant_id = SPEC_LINEAR_ROWS) const uint ROWS = 1;
@@ -28,13 +26,8 @@ const uint WHOLE = IN / (LANES * IN_WORD) / DEPTH * DEPTH;  // steps in which ev
 DECLARE_WORDS_OF(x)
 DECLARE_WORDS_OF(weight)
 DECLARE_WORDS_OF(scales)
-DECLARE_WORDS_OF(norm_weight)
-
-// A word of norm_weight has the same k as one of x.
-const bool NORM_IS_ALIKE = X_IS_ALIKE && x_dtype == DTYPE_F32 && norm_weight_dtype == DTYPE_F32;
 
 float sums[ROWS * OUTS];  // [row][out]
-float squares[ROWS];      // sums of x^2
 ROW x_rows[ROWS], weight_rows[OUTS], scale_rows[OUTS];
 bool is_second_block;  // whether this lane's word is of the second block of 32 integers that 8 words have in q4
 
@@ -56,16 +49,8 @@ float over_unit(uint e) {
     return e == 7 ? 1.0 : 1.0 / float(1u << (4 * e));
 }
 
-// Element k of x as it is multiplied, with the norm's factor of it; what it adds to a row's squares is kept.
-float take(uint r, float value, float factor) {
-    if (!norm_weight_present) return value;
-    squares[r] = fma(value, value, squares[r]);
-    return value * factor;
-}
-float norm_factor(uint k) { return norm_weight_present ? norm_weight_load(min(k, IN - 1) * norm_weight_s0) : 1.0; }
-
 // What the words from `first` of each row add to the sums.
-void add_floats(uint first, uint words[OUTS], uint x_words[ROWS], uint norm_word, bool whole) {
+void add_floats(uint first, uint words[OUTS], uint x_words[ROWS], bool whole) {
     [[unroll]] for (uint e = 0; e < IN_WORD; ++e) {
         const uint k = (first + gl_SubgroupInvocationID) * IN_WORD + e;
         const bool is_there = whole || k < IN;
@@ -74,8 +59,6 @@ void add_floats(uint first, uint words[OUTS], uint x_words[ROWS], uint norm_word
             a[r] = X_IS_ALIKE ? float_of(x_dtype, x_words[r], e) : x_element(x_rows[r], whole ? k : min(k, IN - 1));
             if (!whole) a[r] = mix(0.0, a[r], is_there);
         }
-        const float factor = NORM_IS_ALIKE ? uintBitsToFloat(norm_word) : norm_factor(k);
-        [[unroll]] for (uint r = 0; r < ROWS; ++r) a[r] = take(r, a[r], factor);
         [[unroll]] for (uint o = 0; o < OUTS; ++o) {
             float b = float_of(weight_dtype, words[o], e);
             if (!whole) b = mix(0.0, b, is_there);
@@ -99,9 +82,8 @@ void add_integers(uint first, uint words[OUTS], bool whole) {
         }
         [[unroll]] for (uint h = 0; h < x_in_word; ++h) {
             float a[ROWS];
-            const float factor = norm_factor(x_first + e + h);
             [[unroll]] for (uint r = 0; r < ROWS; ++r) {
-                const float value = take(r, float_of(x_dtype, x_words[r], h), factor);
+                const float value = float_of(x_dtype, x_words[r], h);
                 if (FORMAT == LINEAR_Q4) excess[r] += value;
                 a[r] = value * over_unit(e + h);
             }
@@ -128,12 +110,10 @@ void main() {
     const uint rows = push.header[HEADER_TOKENS], outs = push.header[HEADER_OUTS];
     find_lanes();
     is_second_block = lane >= 4;
-    uint x_words[ROWS], words[OUTS], norm_word = 0;
-    const ROW norm_row = norm_weight_row(0);
+    uint x_words[ROWS], words[OUTS];
     [[unroll]] for (uint r = 0; r < ROWS; ++r) {
         x_rows[r] = x_row(gl_WorkGroupID.z * x_s0 + min(first_row + r, rows - 1) * x_s1);
         x_words[r] = 0;
-        squares[r] = 0.0;
     }
     [[unroll]] for (uint o = 0; o < OUTS; ++o) {
         weight_rows[o] = weight_row(min(first_out + o, outs - 1) * weight_s0);
@@ -146,9 +126,8 @@ void main() {
         [[unroll]] for (uint d = 0; d < DEPTH; ++d) {
             [[unroll]] for (uint o = 0; o < OUTS; ++o) words[o] = weight_neighbours(weight_rows[o], first + d * LANES);
             if (X_IS_ALIKE) [[unroll]] for (uint r = 0; r < ROWS; ++r) x_words[r] = x_neighbours(x_rows[r], first + d * LANES);
-            if (NORM_IS_ALIKE) norm_word = norm_weight_neighbours(norm_row, first + d * LANES);
             if (FORMAT == LINEAR_DENSE)
-                add_floats(first + d * LANES, words, x_words, norm_word, true);
+                add_floats(first + d * LANES, words, x_words, true);
             else
                 add_integers(first + d * LANES, words, true);
         }
@@ -157,24 +136,19 @@ void main() {
         const uint first = min(i, STEPS_OF_ROW - 1) * LANES, at = min(first + lane, (IN - 1) / IN_WORD);
         [[unroll]] for (uint o = 0; o < OUTS; ++o) words[o] = weight_word(weight_rows[o], at);
         if (X_IS_ALIKE) [[unroll]] for (uint r = 0; r < ROWS; ++r) x_words[r] = x_word(x_rows[r], at);
-        if (NORM_IS_ALIKE) norm_word = norm_weight_word(norm_row, at);
         if (FORMAT == LINEAR_DENSE)
-            add_floats(first, words, x_words, norm_word, false);
+            add_floats(first, words, x_words, false);
         else
             add_integers(first, words, false);
     }
 
-    if (norm_weight_present) [[unroll]] for (uint r = 0; r < ROWS; ++r) squares[r] = subgroupAdd(squares[r]);
-
     [[unroll]] for (uint v0 = 0; v0 < ROWS * OUTS; v0 += LANES) {
-        float sum = 0.0, of_row = 0.0;
+        float sum = 0.0;
         [[unroll]] for (uint j = 0; j < LANES; ++j)
-            if (v0 + j < ROWS * OUTS) {
-                sum = mix(sum, subgroupAdd(sums[v0 + j]), is_lane[j]);
-                of_row = mix(of_row, squares[(v0 + j) / OUTS], is_lane[j]);
-            }
+            if (v0 + j < ROWS * OUTS) sum = mix(sum, subgroupAdd(sums[v0 + j]), is_lane[j]);
         const uint v = v0 + lane, row = first_row + v / OUTS, o = first_out + v % OUTS;
         if (v >= ROWS * OUTS || row >= rows || o >= outs) continue;
-        store_result(gl_WorkGroupID.z, row, o, normalised(sum, of_row) + start_of(gl_WorkGroupID.z, row, o));
+        if (bias_present) sum += bias_load(o * bias_s0);
+        y_store(gl_WorkGroupID.z * y_s0 + row * y_s1 + o, sum);
     }
 }

@@ -1,4 +1,4 @@
-// The operands of linear, y[r, o] = sum over k of x[r, k] weight[o, k] + bias[o] + residual[r, o], as its kernels read and write them.
+// The operands of linear, y[r, o] = sum over k of x[r, k] weight[o, k] + bias[o], as its kernels read and write them.
 //
 // Weights come in units: what a lane gets with one load of 16 bytes, or for f32 with two.
 //   dense  8 elements
@@ -17,8 +17,6 @@ TENSOR(LINEAR_BIAS, bias)
 TENSOR_PACK(bias)
 TENSOR(LINEAR_Y, y)
 TENSOR_PACK(y)
-TENSOR(LINEAR_RESIDUAL, residual)
-TENSOR_PACK(residual)
 
 layout(constant_id = SPEC_LINEAR_IN) const uint IN = 32;
 layout(constant_id = SPEC_LINEAR_FORMAT) const uint FORMAT = LINEAR_DENSE;
@@ -137,10 +135,6 @@ void store_results(uint b, uint r, uint o, Pack sums) {
     const uint outs = push.header[HEADER_OUTS], count = o < outs ? min(outs - o, 8) : 0;
     if (bias_present) {
         const Pack add = bias_get(o * bias_s0, bias_s0, count);
-        sums = Pack(sums.low + add.low, sums.high + add.high);
-    }
-    if (residual_present) {
-        const Pack add = residual_get(b * residual_s0 + r * residual_s1 + o, 1, count);
         sums = Pack(sums.low + add.low, sums.high + add.high);
     }
     y_put(b * y_s0 + r * y_s1 + o, 1, count, sums);

@@ -2,16 +2,15 @@
 #ifndef SCANDIUM_SHARED_LINEAR_H
 #define SCANDIUM_SHARED_LINEAR_H
 #include "shared/pack.h"
-#include "shared/slots.h"
 
 // Of every kernel.
-#define SPEC_LINEAR_IN (SPEC_OP + 3)         // in_features
-#define SPEC_LINEAR_FORMAT (SPEC_OP + 4)     // a LINEAR_ format below
+#define SPEC_LINEAR_IN (SPEC_OP + 0)         // in_features
+#define SPEC_LINEAR_FORMAT (SPEC_OP + 1)     // a LINEAR_ format below
 // linear_tiles: tiles of LANES_ACROSS x (invocations / LANES_ACROSS) lanes.
-#define SPEC_LINEAR_LANE_ROWS (SPEC_OP + 22)  // results of a lane, down
-#define SPEC_LINEAR_LANE_COLS (SPEC_OP + 23)  // and across
+#define SPEC_LINEAR_LANE_ROWS (SPEC_OP + 2)  // results of a lane, down
+#define SPEC_LINEAR_LANE_COLS (SPEC_OP + 3)  // and across
 // linear_matrices.
-#define SPEC_LINEAR_SUBS_M (SPEC_OP + 24)    // subgroups of a workgroup, down
+#define SPEC_LINEAR_SUBS_M (SPEC_OP + 4)     // subgroups of a workgroup, down
 #define SPEC_LINEAR_SUBS_N (SPEC_OP + 5)     // and across
 #define SPEC_LINEAR_MATS_M (SPEC_OP + 6)     // accumulators of a subgroup, down
 #define SPEC_LINEAR_MATS_N (SPEC_OP + 7)     // and across
@@ -24,12 +23,6 @@
 #define SPEC_LINEAR_OUTS (SPEC_OP + 14)      // rows of the weight that a team takes
 #define SPEC_LINEAR_LANES (SPEC_OP + 15)     // lanes of a team
 #define SPEC_LINEAR_DEPTH (SPEC_OP + 16)     // units of each row that a lane loads before it computes
-#define SPEC_LINEAR_STAGED (SPEC_OP + 25)    // 1: x lies in shared memory
-#define SPEC_LINEAR_NORM_EPS (SPEC_OP + 17)
-#define SPEC_LINEAR_CONV_FIRST (SPEC_OP + 18)     // column of the part that has channel 0; it may lie before the part, modulo 2^32
-#define SPEC_LINEAR_CONV_CHANNELS (SPEC_OP + 19)
-#define SPEC_LINEAR_CONV_TAPS (SPEC_OP + 20)
-#define SPEC_LINEAR_CONV_SILU (SPEC_OP + 21)
 
 // Formats, in the order of scandium::WeightFormat.
 #define LINEAR_DENSE 0
@@ -40,21 +33,13 @@
 #define LINEAR_TILE_K 16
 #define LINEAR_LANES_ACROSS 8
 
-// Header words beside HEADER_TOKENS, which holds the rows, and those of shared/slots.h.
-#define HEADER_OUTS 3  // out_features of the dispatch's part
+// Header words beside HEADER_TOKENS, which holds the rows.
+#define HEADER_OUTS 1  // out_features of the dispatch's part
 
 #define LINEAR_X 0
 #define LINEAR_WEIGHT 1
 #define LINEAR_SCALES 2
 #define LINEAR_BIAS 3
 #define LINEAR_Y 4
-#define LINEAR_RESIDUAL 5
-// linear_few, linear_words.
-#define LINEAR_NORM_WEIGHT 6
-#define LINEAR_CONV_WEIGHT 7
-#define LINEAR_CONV_BIAS 8
-#define LINEAR_CONV_STATE 9
-#define LINEAR_INDICES 10
-#define LINEAR_INDICES_OUT 11
 
 #endif

@@ -64,8 +64,8 @@ PlannedGraph decode_graph(const Session& session) {
     const TensorId slots = bound_buffer(layers, session, "step_slots", DType::i32, {batch}, SessionBuffer::step_slots);
     layers.embed(ids);
     layers.run({slots, kNoTensor});
-    layers.normalise_to_head(bound_buffer(layers, session, "step_logits", DType::f32, {batch, session.model->config.padded_vocab_size},
-                                          SessionBuffer::step_logits));
+    layers.head(layers.normalised(), bound_buffer(layers, session, "step_logits", DType::f32,
+                                                  {batch, session.model->config.padded_vocab_size}, SessionBuffer::step_logits));
     return layers.take();
 }
 

@@ -6,6 +6,7 @@
 #include "scandium/ops/causal_conv1d.h"
 #include "scandium/ops/elementwise.h"
 #include "scandium/ops/embedding.h"
+#include "scandium/ops/linear.h"
 #include "scandium/ops/rms_norm_gated.h"
 #include "scandium/ops/selective_scan.h"
 #include "scandium/ops/selective_state_update.h"
@@ -128,7 +129,7 @@ TensorId Layers::scan_state(uint32_t layer) {
     return steps_ ? state("scan_state", memory, {slots, 1, dim, dstate}) : state("scan_state", memory, {slots, dim, dstate});
 }
 
-Linear Layers::projection(TensorId x, const DeviceWeight& by, TensorId bias, TensorId y) {
+void Layers::project(TensorId x, const DeviceWeight& by, TensorId bias, TensorId y) {
     const std::string name = canonical_name(by.spec);
     const uint64_t out = by.spec.shape[0], in = by.spec.shape[1];
     const DeviceWeights& weights = *model_.weights;
@@ -143,31 +144,31 @@ Linear Layers::projection(TensorId x, const DeviceWeight& by, TensorId bias, Ten
         op.weight = bound(name.c_str(), DType::i32, {out, in / (by.format == WeightFormat::q8 ? 4 : 8)}, weights.view(by.values));
         op.scales = bound((name + ".scales").c_str(), by.dtype, {out, in / 32}, weights.view(by.scales));
     }
-    return op;
+    require(linear(graph(), op));
 }
 
-// As `by` has it, but apart from the product.
-void Layers::convolve(const Linear& by, TensorId x) {
+void Layers::convolve(uint32_t layer, TensorId x, TensorId y) {
+    const TensorId w = weight(WeightRole::conv, layer), bias = weight(WeightRole::conv_bias, layer);
     if (steps_) {
         CausalConv1dUpdate op;
         op.x = x;
-        op.weight = by.conv_weight;
-        op.bias = by.conv_bias;
-        op.conv_state = by.conv_state;
-        op.state_batch_indices = by.state_batch_indices;
-        op.state_indices_out = by.state_indices_out;
-        op.y = convolved_.id;
-        op.silu = by.conv_silu;
+        op.weight = w;
+        op.bias = bias;
+        op.conv_state = conv_state(layer);
+        op.state_batch_indices = slots_.from;
+        op.state_indices_out = slots_.to;
+        op.y = y;
+        op.silu = true;
         return require(causal_conv1d_update(graph(), op));
     }
     CausalConv1d op;
     op.x = x;
-    op.weight = by.conv_weight;
-    op.bias = by.conv_bias;
-    op.initial_states = by.conv_state;
-    op.y = convolved_.id;
+    op.weight = w;
+    op.bias = bias;
+    op.initial_states = conv_state(layer);
+    op.y = y;
     op.final_states = conv_tail_;
-    op.silu = by.conv_silu;
+    op.silu = true;
     require(causal_conv1d(graph(), op));
     if (!desc_.states) return;
     // Not at once: workgroups of the first tokens read the state, and those of the last have its successor.
@@ -191,7 +192,7 @@ void Layers::scan1(uint32_t layer, const Rows& y) {
     if (steps_) {
         SelectiveStateUpdate op;
         op.state = scan_state(layer);
-        op.x = heads("x", convolved_, convolved_first_, 1, dim);
+        op.x = heads("x", convolved_, 0, 1, dim);
         op.dt = heads("dt", dt_, 0, 1, dim);
         op.A = weight(WeightRole::A_log, layer, {1, dim, dstate});
         op.B = heads("B", low_, rank, 1, dstate);
@@ -208,7 +209,7 @@ void Layers::scan1(uint32_t layer, const Rows& y) {
         return require(selective_state_update(graph(), op));
     }
     SelectiveScan op;
-    op.x = channels("x", convolved_, convolved_first_, dim);
+    op.x = channels("x", convolved_, 0, dim);
     op.dt = channels("dt", dt_, 0, dim);
     op.A = weight(WeightRole::A_log, layer);
     op.B = channels("B", low_, rank, dstate);
@@ -226,11 +227,11 @@ void Layers::scan1(uint32_t layer, const Rows& y) {
 
 void Layers::scan2(uint32_t layer, const Rows& y, TensorId z) {
     const uint64_t nheads = config_.nheads, headdim = config_.headdim, groups = config_.ngroups, dstate = config_.dstate;
-    const uint64_t dt_first = 2 * config_.d_inner + 2 * groups * dstate, first = convolved_first_, B_first = first + config_.d_ssm;
-    const TensorId x = heads("x", convolved_, first, nheads, headdim), B = heads("B", convolved_, B_first, groups, dstate),
-                   C = heads("C", convolved_, B_first + groups * dstate, groups, dstate), dt = columns("dt", projected_, dt_first, nheads),
-                   to = heads("y", y, d_mlp(config_), nheads, headdim), A = weight(WeightRole::A_log, layer),
-                   D = weight(WeightRole::D, layer), dt_bias = weight(WeightRole::dt_bias, layer);
+    const uint64_t dt_first = 2 * config_.d_inner + 2 * groups * dstate;
+    const TensorId x = heads("x", convolved_, 0, nheads, headdim), B = heads("B", convolved_, config_.d_ssm, groups, dstate),
+                   C = heads("C", convolved_, config_.d_ssm + groups * dstate, groups, dstate),
+                   dt = columns("dt", projected_, dt_first, nheads), to = heads("y", y, d_mlp(config_), nheads, headdim),
+                   A = weight(WeightRole::A_log, layer), D = weight(WeightRole::D, layer), dt_bias = weight(WeightRole::dt_bias, layer);
     if (steps_) {
         SelectiveStateUpdate op;
         op.state = scan_state(layer);
@@ -272,7 +273,8 @@ void Layers::scan2(uint32_t layer, const Rows& y, TensorId z) {
 // projected_ is x | z.
 void Layers::mamba1(uint32_t layer) {
     const uint64_t dim = config_.d_inner, dstate = config_.dstate, rank = config_.dt_rank;
-    project(columns("x", convolved_, convolved_first_, dim), matrix(WeightRole::x_proj, layer), kNoTensor, low_.id);
+    convolve(layer, columns("x", projected_, 0, dim), convolved_.id);
+    project(convolved_, matrix(WeightRole::x_proj, layer), kNoTensor, low_.id);
     if (config_.dt_B_C_norm) {
         normalise_in_place("dt", low_, 0, rank);
         normalise_in_place("B", low_, rank, dstate);
@@ -281,82 +283,36 @@ void Layers::mamba1(uint32_t layer) {
     project(columns("dt", low_, 0, rank), matrix(WeightRole::dt_proj, layer), kNoTensor, dt_.id);
     const Rows y = rows("y", dim, type_);
     scan1(layer, y);
-    append(projection_out(layer, y));
-}
-
-// A norm after the gate, of all channels at once, can be out_proj's, and then the gate the scan's.
-bool Layers::gates_in_scan(TensorId norm_weight, Linear* out) const {
-    if (!config_.gated_norm || config_.norm_before_gate || d_mlp(config_) != 0 || config_.norm_group_size != config_.d_ssm) return false;
-    Linear normed = *out;
-    normed.norm_weight = norm_weight;
-    normed.norm_eps = config_.gated_norm_eps;
-    if (!fuses(normed)) return false;
-    *out = normed;
-    return true;
+    project(y, matrix(WeightRole::out_proj, layer), weight(WeightRole::out_proj_bias, layer), mixed_.id);
 }
 
 // projected_ is z0 | x0 | z | x | B | C | dt.
 void Layers::mamba2(uint32_t layer) {
     const uint64_t mlp = d_mlp(config_), ssm = config_.d_ssm;
+    convolve(layer, columns("xBC", projected_, 2 * mlp + ssm, conv_dim(config_)), convolved_.id);
     const Rows y = rows("y", config_.d_inner, type_);
-    Linear out = projection_out(layer, y);
-    const TensorId norm_weight = weight(WeightRole::gated_norm, layer);
-    const bool in_scan = gates_in_scan(norm_weight, &out);
-    scan2(layer, y, config_.gated_norm && !in_scan ? kNoTensor : heads("z", projected_, 2 * mlp, config_.nheads, config_.headdim));
+    scan2(layer, y, config_.gated_norm ? kNoTensor : heads("z", projected_, 2 * mlp, config_.nheads, config_.headdim));
     if (mlp != 0) {
         Swiglu op;
         op.x = columns("z0x0", projected_, 0, 2 * mlp);
         op.y = columns("y_mlp", y, 0, mlp);
         require(swiglu(graph(), op));
     }
-    if (config_.gated_norm && !in_scan) {
+    if (config_.gated_norm) {
         RmsNormGated op;
         op.x = op.y = columns("y_ssm", y, mlp, ssm);
         op.z = columns("z", projected_, 2 * mlp, ssm);
-        op.weight = norm_weight;
+        op.weight = weight(WeightRole::gated_norm, layer);
         op.eps = config_.gated_norm_eps;
         op.group_size = config_.norm_group_size;
         op.norm_before_gate = config_.norm_before_gate;
         require(rms_norm_gated(graph(), op));
     }
-    append(out);
-}
-
-// Norm, in_proj and convolution: in a step one dispatch.
-void Layers::project_in(uint32_t layer) {
-    const Linear plain =
-        projection(residual_.id, matrix(WeightRole::in_proj, layer), weight(WeightRole::in_proj_bias, layer), projected_.id);
-    Linear in = plain;
-    in.norm_weight = weight(WeightRole::norm, layer);
-    in.norm_eps = config_.norm_eps;
-    in.conv_weight = weight(WeightRole::conv, layer);
-    in.conv_bias = weight(WeightRole::conv_bias, layer);
-    in.conv_state = conv_state(layer);
-    in.state_batch_indices = slots_.from;
-    in.state_indices_out = slots_.to;
-    in.conv_first = config_.kind == ModelKind::mamba1 ? 0 : 2 * d_mlp(config_) + config_.d_ssm;
-    in.conv_silu = true;
-    if (fuses(in)) {
-        convolved_ = projected_;
-        convolved_first_ = in.conv_first;
-        return append(in);
-    }
-    normalise(residual_.id, in.norm_weight, normed_.id);
-    Linear out = plain;
-    out.x = normed_.id;
-    append(out);
-    convolve(in, columns("xBC", projected_, in.conv_first, conv_dim(config_)));
-}
-
-// Adds to the residual.
-Linear Layers::projection_out(uint32_t layer, const Rows& y) {
-    Linear out = projection(y.id, matrix(WeightRole::out_proj, layer), weight(WeightRole::out_proj_bias, layer), residual_.id);
-    out.residual = residual_.id;
-    return out;
+    project(y, matrix(WeightRole::out_proj, layer), weight(WeightRole::out_proj_bias, layer), mixed_.id);
 }
 
 void Layers::layer(uint32_t layer) {
-    project_in(layer);
+    project(normed_, matrix(WeightRole::in_proj, layer), weight(WeightRole::in_proj_bias, layer), projected_.id);
     config_.kind == ModelKind::mamba1 ? mamba1(layer) : mamba2(layer);
 }
 
@@ -373,6 +329,7 @@ void Layers::project_features(TensorId features) {
 void Layers::run(StepSlots slots) {
     slots_ = slots;
     normed_ = rows("normed", config_.d_model, type_);
+    mixed_ = rows("mixed", config_.d_model, DType::f32);
     projected_ = rows("projected", d_in_proj(config_), type_);
     convolved_ = rows("convolved", conv_dim(config_), type_);
     if (config_.kind == ModelKind::mamba1) {
@@ -380,19 +337,29 @@ void Layers::run(StepSlots slots) {
         dt_ = rows("dt", config_.d_inner, type_);
     }
     if (!steps_ && desc_.states) conv_tail_ = transient("conv_tail", DType::f32, {1, conv_dim(config_), config_.conv_width - 1});
-    for (uint32_t i = 0; i < config_.n_layer; ++i) layer(i);
+    for (uint32_t i = 0; i < config_.n_layer; ++i) {
+        RmsNormGated norm;
+        norm.x = i == 0 ? residual_.id : mixed_.id;
+        if (i != 0) norm.residual = norm.residual_out = residual_.id;
+        norm.weight = weight(WeightRole::norm, i);
+        norm.y = normed_.id;
+        norm.eps = config_.norm_eps;
+        require(rms_norm_gated(graph(), norm));
+        layer(i);
+    }
 }
 
-void Layers::normalise(TensorId x, TensorId weight, TensorId y) {
+void Layers::final_norm(TensorId x, TensorId residual, TensorId y) {
     RmsNormGated norm;
     norm.x = x;
-    norm.weight = weight;
+    norm.residual = residual;
+    norm.weight = weight(WeightRole::final_norm, kNoLayer);
     norm.y = y;
     norm.eps = config_.norm_eps;
     require(rms_norm_gated(graph(), norm));
 }
 
-void Layers::normalise_to(TensorId hidden) { normalise(residual_.id, weight(WeightRole::final_norm, kNoLayer), hidden); }
+void Layers::normalise_to(TensorId hidden) { final_norm(mixed_.id, residual_.id, hidden); }
 
 TensorId Layers::normalised() {
     normalise_to(normed_.id);
@@ -401,20 +368,10 @@ TensorId Layers::normalised() {
 
 TensorId Layers::normalised_last() {
     const TensorId y = transient("last_normed", DType::f32, {batch_, config_.d_model});
-    normalise(last("last_residual", residual_), weight(WeightRole::final_norm, kNoLayer), y);
+    final_norm(last("last_mixed", mixed_), last("last_residual", residual_), y);
     return y;
 }
 
 void Layers::head(TensorId rows, TensorId out) { project(rows, model_.weights->head(), weight(WeightRole::head_bias, kNoLayer), out); }
-
-void Layers::normalise_to_head(TensorId out) {
-    Linear op = projection(residual_.id, model_.weights->head(), weight(WeightRole::head_bias, kNoLayer), out);
-    op.norm_weight = weight(WeightRole::final_norm, kNoLayer);
-    op.norm_eps = config_.norm_eps;
-    if (fuses(op)) return append(op);
-    op.norm_weight = kNoTensor;
-    op.x = normalised();
-    append(op);
-}
 
 }  // namespace scandium

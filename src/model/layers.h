@@ -5,7 +5,6 @@
 #include <vector>
 
 #include "model/model.h"
-#include "scandium/ops/linear.h"
 #include "scandium/ops/ssd_scan.h"
 
 namespace scandium {
@@ -68,7 +67,6 @@ public:
     TensorId normalised_last();  // of each sequence the last token: (batch, d_model)
 
     void head(TensorId rows, TensorId out);
-    void normalise_to_head(TensorId out);  // both, of the rows of a step in one dispatch
     PlannedGraph take() { return std::move(out_); }
 
 private:
@@ -94,21 +92,16 @@ private:
     TensorId conv_state(uint32_t layer);
     TensorId scan_state(uint32_t layer);
 
-    Linear projection(TensorId x, const DeviceWeight& by, TensorId bias, TensorId y);
-    void project(TensorId x, const DeviceWeight& by, TensorId bias, TensorId y) { append(projection(x, by, bias, y)); }
-    void append(const Linear& op) { require(linear(graph(), op)); }
-    bool fuses(const Linear& op) const { return steps_ && linear_fuses(graph(), op); }
+    void project(const Rows& x, const DeviceWeight& by, TensorId bias, TensorId y) { project(x.id, by, bias, y); }
+    void project(TensorId x, const DeviceWeight& by, TensorId bias, TensorId y);
     const DeviceWeight& matrix(WeightRole role, uint32_t layer) const { return *model_.weights->find(role, layer); }
-    void normalise(TensorId x, TensorId weight, TensorId y);
+    void final_norm(TensorId x, TensorId residual, TensorId y);
     void normalise_in_place(const char* name, const Rows& of, uint64_t first, uint64_t width);
-    void convolve(const Linear& by, TensorId x);
-    void project_in(uint32_t layer);
-    Linear projection_out(uint32_t layer, const Rows& y);
+    void convolve(uint32_t layer, TensorId x, TensorId y);
     void layer(uint32_t layer);
     void mamba1(uint32_t layer);
     void mamba2(uint32_t layer);
     void scan1(uint32_t layer, const Rows& y);
-    bool gates_in_scan(TensorId norm_weight, Linear* out) const;
     void scan2(uint32_t layer, const Rows& y, TensorId z);
 
     const LayersDesc desc_;
@@ -120,8 +113,7 @@ private:
     PlannedGraph out_;
     StepSlots slots_;
     // The same in every layer: a layer is done with them before the next begins.
-    Rows residual_, normed_, projected_, convolved_, low_, dt_;
-    uint64_t convolved_first_ = 0;  // column of convolved_, which is projected_ where one dispatch does both
+    Rows residual_, normed_, projected_, convolved_, mixed_, low_, dt_;
     TensorId conv_tail_ = kNoTensor;
 };
 

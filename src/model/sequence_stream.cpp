@@ -52,7 +52,8 @@ PlannedGraph step_graph(const SequenceStream& stream) {
     slots.from = layers.bound("from", DType::i32, {batch}, stream.buffer(StreamBuffer::from).view);
     slots.to = layers.bound("to", DType::i32, {batch}, stream.buffer(StreamBuffer::to).view);
     layers.run(slots);
-    layers.normalise_to_head(layers.bound("outputs", DType::f32, {batch, config.output_size}, stream.buffer(StreamBuffer::outputs).view));
+    layers.head(layers.normalised(),
+                layers.bound("outputs", DType::f32, {batch, config.output_size}, stream.buffer(StreamBuffer::outputs).view));
     return layers.take();
 }
 

@@ -1,13 +1,11 @@
 // linear: validates, chooses, cuts rows and out_features into parts that the device can bind, and appends a dispatch for each.
 #include "scandium/ops/linear.h"
 
-#include <cmath>
 #include <cstdio>
 
 #include "ops/check.h"
 #include "ops/linear_choose.h"
 #include "ops/rows.h"
-#include "ops/slots.h"
 #include "shared/linear.h"
 
 namespace scandium {
@@ -23,40 +21,28 @@ constexpr uint64_t kColumns = 8;  // parts of y begin at multiples of what one s
 
 class LinearBuilder {
 public:
-    LinearBuilder(const Graph& graph, const Linear& op) : graph_(graph), op_(op), check_(graph, kName) {}
+    LinearBuilder(Graph* graph, const Linear& op) : graph_(*graph), op_(op), check_(*graph, kName) {}
 
-    Result run(Graph* graph) {
+    Result run() {
         if (Result r = check_arguments(); r != Result::ok) return r;
         make_views();
         if (Result r = choose_linear(graph_.caps(), graph_.diagnostics(), problem_, &choice_); r != Result::ok) return r;
         if (Result r = choose_outs(); r != Result::ok) return r;
-        if (Result r = check_state_fits(); r != Result::ok) return r;
         for (uint64_t first = 0; first < problem_.out_features; first += outs_) {
             const uint64_t left = problem_.out_features - first, count = left < outs_ ? left : outs_;
-            const View views[] = {x_, y_.slice(2, first, count), columns_of(residual_, first, count)};
+            const View views[] = {x_, y_.slice(2, first, count)};
             RowPart largest;
             if (Result r = choose_row_part(graph_, kName, views, choice_.tile_rows, &largest); r != Result::ok) return r;
-            const auto append = [&](const RowPart& part) { return graph->append(dispatch_of(part, first, count)); };
+            const auto append = [&](const RowPart& part) { return graph_.append(dispatch_of(part, first, count)); };
             if (Result r = for_each_row_part(largest, x_.shape[0], x_.shape[1], append); r != Result::ok) return r;
         }
         return Result::ok;
-    }
-
-    bool fuses() {
-        if (!graph_.has(op_.x) || !graph_.has(op_.weight) || graph_.access != MemoryAccess::address) return false;
-        const uint32_t rank = check_.tensor(op_.x).rank;
-        if (rank != 2 && rank != 3) return false;
-        leading_ = rank - 1;
-        make_views();
-        return runs_few_rows(graph_.caps(), problem_) && (!graph_.has(op_.conv_state) || conv_state_.bytes() <= graph_.max_view_bytes());
     }
 
 private:
     // Weights that a tensor's element holds.
     uint64_t weights_of_element() const { return op_.format == WeightFormat::q4 ? 8 : op_.format == WeightFormat::q8 ? 4 : 1; }
     bool is_dense() const { return op_.format == WeightFormat::dense; }
-    bool has_norm() const { return op_.norm_weight != kNoTensor; }
-    bool convolves() const { return op_.conv_weight != kNoTensor; }
 
     Result check_sizes() {
         if (Result r = check_.exists("x", op_.x, true, 0); r != Result::ok) return r;
@@ -84,33 +70,10 @@ private:
         return check_.fail("the last axis of %s has stride %llu, not 1", name, llu(t.stride[last]));
     }
 
-    Result check_options() {
-        if (has_norm() && (!std::isfinite(op_.norm_eps) || op_.norm_eps < 0))
-            return check_.fail("norm_eps is %g, not finite and >= 0", double(op_.norm_eps));
-        if (!convolves()) {
-            const bool stray = op_.conv_bias != kNoTensor || op_.conv_state != kNoTensor || op_.state_batch_indices != kNoTensor ||
-                               op_.state_indices_out != kNoTensor;
-            return stray ? check_.fail("conv_weight is missing") : Result::ok;
-        }
-        if (Result r = check_.exists("conv_weight", op_.conv_weight, true, 2); r != Result::ok) return r;
-        if (Result r = check_.exists("conv_state", op_.conv_state, true, 3); r != Result::ok) return r;
-        if (leading_ != 1) return check_.fail("a convolution needs x of rank 2");
-        channels_ = check_.tensor(op_.conv_weight).shape[0];
-        taps_ = check_.tensor(op_.conv_weight).shape[1];
-        const uint64_t rows = check_.tensor(op_.x).shape[0];
-        slots_ = op_.state_batch_indices != kNoTensor ? check_.tensor(op_.conv_state).shape[0] : rows;
-        if (taps_ < 2 || taps_ > 8) return check_.fail("width (axis 1 of conv_weight) is %llu, not 2 to 8", llu(taps_));
-        if (channels_ > problem_.out_features || op_.conv_first > problem_.out_features - channels_)
-            return check_.fail("channels %llu from column %llu on exceed out_features %u", llu(channels_), llu(op_.conv_first),
-                               problem_.out_features);
-        return check_.in_range("slots", slots_, 1u << 24);
-    }
-
     Result check_arguments() {
         if (uint32_t(op_.format) > uint32_t(WeightFormat::q4)) return check_.fail("format is not one of WeightFormat");
         if (Result r = check_.is_variant(op_.variant); r != Result::ok) return r;
         if (Result r = check_sizes(); r != Result::ok) return r;
-        if (Result r = check_options(); r != Result::ok) return r;
         if (is_dense() && op_.scales != kNoTensor) return check_.fail("scales is given, but format is dense");
         const uint32_t rank = leading_ + 1;
         const uint64_t* n = check_.tensor(op_.x).shape;
@@ -120,29 +83,18 @@ private:
             {"weight", op_.weight, is_dense() ? kFloats : kInt32, true, false, 2, {out, in / weights_of_element()}},
             {"scales", op_.scales, kFloats, !is_dense(), false, 2, {out, in / kBlock}},
             {"bias", op_.bias, kFloats, false, false, 1, {out}},
-            {"y", op_.y, kFloats, true, true, rank, {n[0], n[1], n[2]}, op_.residual},
-            {"residual", op_.residual, kFloats, false, false, rank, {n[0], n[1], n[2]}},
-            {"norm_weight", op_.norm_weight, kFloats, false, false, 1, {in}},
-            {"conv_weight", op_.conv_weight, kFloats, false, false, 2, {channels_, taps_}},
-            {"conv_bias", op_.conv_bias, kFloats, false, false, 1, {channels_}},
-            {"conv_state", op_.conv_state, kFloats, false, true, 3, {slots_, channels_, taps_ - 1}},
-            {"state_batch_indices", op_.state_batch_indices, kInt32, false, false, 1, {n[0]}},
-            {"state_indices_out", op_.state_indices_out, kInt32, false, false, 1, {n[0]}},
+            {"y", op_.y, kFloats, true, true, rank, {n[0], n[1], n[2]}},
         };
-        expected[4].shape[leading_] = expected[5].shape[leading_] = out;
+        expected[4].shape[leading_] = out;
         if (Result r = check_.all_match(expected); r != Result::ok) return r;
         if (Result r = check_unit_stride("x", op_.x); r != Result::ok) return r;
         if (Result r = check_unit_stride("weight", op_.weight); r != Result::ok) return r;
-        if (op_.residual != kNoTensor)
-            if (Result r = check_unit_stride("residual", op_.residual); r != Result::ok) return r;
         return check_unit_stride("y", op_.y);
     }
 
     void make_views() {
         x_ = with_batch(graph_.view(op_.x), leading_);
         y_ = with_batch(graph_.view(op_.y), leading_);
-        residual_ = with_batch(graph_.view(op_.residual), leading_);
-        conv_state_ = graph_.view(op_.conv_state);
         weight_ = graph_.view(op_.weight);
         scales_ = graph_.view(op_.scales);
         bias_ = graph_.view(op_.bias);
@@ -153,8 +105,6 @@ private:
         problem_.weight = weight_.dtype;
         problem_.format = op_.format;
         problem_.variant = op_.variant;
-        problem_.norm = has_norm();
-        problem_.convolution = convolves();
         problem_.words_by_address = graph_.access == MemoryAccess::address && rows_begin_at_words(x_) && rows_begin_at_words(weight_);
     }
 
@@ -197,18 +147,8 @@ private:
         return Result::ok;
     }
 
-    // States are not cut: the convolution would run once for each part.
-    Result check_state_fits() const {
-        if (!convolves() || conv_state_.bytes() <= graph_.max_view_bytes()) return Result::ok;
-        return graph_.diagnostics().fail(Result::unsupported, "%s: conv_state takes %llu bytes, and the limit is %llu", kName,
-                                         llu(conv_state_.bytes()), llu(graph_.max_view_bytes()));
-    }
-
     static View part_of(const View& view, uint64_t first, uint64_t count) {
         return view.tensor == kNoTensor ? view : view.slice(0, first, count);
-    }
-    static View columns_of(const View& view, uint64_t first, uint64_t count) {
-        return view.tensor == kNoTensor ? view : view.slice(2, first, count);
     }
 
     Dispatch dispatch_of(const RowPart& part, uint64_t first, uint64_t count) const {
@@ -228,32 +168,10 @@ private:
         d.argument(LINEAR_SCALES, part_of(scales_, first, count), Access::read);
         d.argument(LINEAR_BIAS, part_of(bias_, first, count), Access::read);
         d.argument(LINEAR_Y, part.of(y_).slice(2, first, count), Access::write);
-        d.argument(LINEAR_RESIDUAL, part.of(columns_of(residual_, first, count)), Access::read);
-        if (has_norm() || convolves()) add_step(part, first, &d);
         cover_rows(part, choice_.tile_rows, rows_are_tokens_, &d);
         d.groups[1] = uint32_t((count + choice_.tile_outs - 1) / choice_.tile_outs);
         d.header[HEADER_OUTS] = uint32_t(count);
         return d;
-    }
-
-    // What only the kernels for few rows do.
-    void add_step(const RowPart& part, uint64_t first, Dispatch* d) const {
-        d->argument(LINEAR_NORM_WEIGHT, graph_.view(op_.norm_weight), Access::read);
-        d->spec(SPEC_LINEAR_NORM_EPS, op_.norm_eps);
-        if (!convolves()) return;
-        const auto of_rows = [&](TensorId id) { return part_of(graph_.view(id), part.first_row, part.rows); };
-        const bool indexed = op_.state_batch_indices != kNoTensor;
-        const View state = indexed ? conv_state_ : conv_state_.slice(0, part.first_row, part.rows);
-        d->argument(LINEAR_CONV_WEIGHT, graph_.view(op_.conv_weight), Access::read);
-        d->argument(LINEAR_CONV_BIAS, graph_.view(op_.conv_bias), Access::read);
-        d->argument(LINEAR_CONV_STATE, state, Access::read_write);
-        d->argument(LINEAR_INDICES, of_rows(op_.state_batch_indices), Access::read);
-        d->argument(LINEAR_INDICES_OUT, of_rows(op_.state_indices_out), Access::read);
-        d->spec(SPEC_LINEAR_CONV_FIRST, uint32_t(op_.conv_first - first));
-        d->spec(SPEC_LINEAR_CONV_CHANNELS, uint32_t(channels_));
-        d->spec(SPEC_LINEAR_CONV_TAPS, uint32_t(taps_));
-        d->spec(SPEC_LINEAR_CONV_SILU, uint32_t(op_.conv_silu));
-        set_slots({0, state.shape[0]}, {0, state.shape[0]}, op_.pad_slot_id, d);
     }
 
     void add_constants(Dispatch* d) const {
@@ -269,7 +187,6 @@ private:
             d->spec(SPEC_LINEAR_OUTS, choice_.outs);
             d->spec(SPEC_LINEAR_LANES, choice_.lanes);
             d->spec(SPEC_LINEAR_DEPTH, choice_.depth);
-            d->spec(SPEC_LINEAR_STAGED, uint32_t(choice_.staged));
         } else {
             d->spec(SPEC_LINEAR_SUBS_M, choice_.subs_m);
             d->spec(SPEC_LINEAR_SUBS_N, choice_.subs_n);
@@ -282,15 +199,14 @@ private:
         }
     }
 
-    const Graph& graph_;
+    Graph& graph_;
     const Linear& op_;
     const Checker check_;
     LinearProblem problem_;
     LinearChoice choice_;
-    View x_, y_, weight_, scales_, bias_, residual_, conv_state_;
-    uint64_t channels_ = 0, taps_ = 1, slots_ = 0;  // of the convolution
-    uint64_t outs_ = 1;                             // out_features of a dispatch
-    uint32_t leading_ = 1;                          // axes of x before in_features
+    View x_, y_, weight_, scales_, bias_;
+    uint64_t outs_ = 1;     // out_features of a dispatch
+    uint32_t leading_ = 1;  // axes of x before in_features
     bool rows_are_tokens_ = false;
 };
 
@@ -299,11 +215,7 @@ private:
 Result linear(Graph* graph, const Linear& op) noexcept {
     if (!graph) return Result::invalid_argument;
     if (graph->status != Result::ok) return graph->status;
-    return graph->fail(LinearBuilder(*graph, op).run(graph));
-}
-
-bool linear_fuses(const Graph* graph, const Linear& op) noexcept {
-    return graph && graph->status == Result::ok && LinearBuilder(*graph, op).fuses();
+    return graph->fail(LinearBuilder(graph, op).run());
 }
 
 }  // namespace scandium

@@ -12,8 +12,6 @@ constexpr uint32_t kBusyLanes = 64 * 1024;  // the same, where all a lane does i
 constexpr uint32_t kUsualGroup = 128;       // invocations that every device has
 constexpr uint32_t kMostLanesOfTeam = 256;
 constexpr uint32_t kUsualOuts = 2, kUsualDepth = 2;  // that the lanes of a team are counted by
-constexpr uint32_t kLoadsOfRow = 12;                 // of 16 bytes, that a lane has under way for a single row of x
-constexpr uint32_t kUnusedShared = 4 + 16;           // bytes of arrays that are not used, at most
 constexpr uint32_t kWordsLanes = 8;                  // as linear_words has it
 
 uint64_t count_of(uint64_t size, uint64_t part) { return (size + part - 1) / part; }
@@ -112,46 +110,22 @@ void choose_tiles(const LinearProblem& problem, const char* why_not_matrices, Li
 
 // ---- few rows -------------------------------------------------------------------------------------------------------
 
-// Units of a row that are under way at a time: as few times `most` as there have to be, and equally many each time, since each time
-// costs a lane the way to memory and back.
-uint32_t depth_of(uint64_t units, uint32_t most) {
-    const uint64_t times = count_of(units, most);
-    return uint32_t(count_of(units, times));
-}
-
-// Weights that a lane gets with one load.
-uint32_t unit_of(const LinearProblem& problem) {
-    return problem.format == WeightFormat::q4 ? 32 : problem.format == WeightFormat::q8 ? 16 : 8;
-}
-
 // Teams that fill the device: lanes to a row of the weight, as far as each still has loads to make. Their number, and so the order in
 // which a result is summed, does not depend on the rows of x: a row has the same bits alone and beside others.
 void choose_team(const LinearProblem& problem, uint32_t least_lanes, uint32_t most_lanes, LinearChoice* out) {
-    const uint32_t unit = unit_of(problem);
+    const uint32_t unit = problem.format == WeightFormat::q4 ? 32 : problem.format == WeightFormat::q8 ? 16 : 8;
     out->rows = uint32_t(problem.rows);
     const bool dense = problem.format == WeightFormat::dense;
-    out->outs = problem.format == WeightFormat::q4 && out->rows <= 4 ? 4 : 2;
+    out->outs = problem.format == WeightFormat::q4 && out->rows <= 4 ? 4 : dense && out->rows == 1 ? 1 : 2;
+    out->depth = dense && out->rows == 1 ? 4 : 2;
     const uint64_t units = count_of(problem.in_features, unit), teams = count_of(problem.out_features, kUsualOuts) * problem.batch;
     out->lanes = least_lanes;
     while (out->lanes * 2 <= most_lanes && teams * out->lanes < kBusyLanes && out->lanes * 2 * kUsualDepth <= units) out->lanes *= 2;
-    const uint32_t loads = dense && problem.weight == DType::f32 ? kLoadsOfRow / 2 : kLoadsOfRow;
-    out->depth = depth_of(count_of(units, out->lanes), out->rows == 1 ? loads / out->outs : kUsualDepth);
     out->local_size = out->lanes > kUsualGroup ? out->lanes : kUsualGroup;
     while (out->local_size > least_lanes && out->local_size > most_lanes) out->local_size /= 2;
     const uint32_t teams_of_group = out->local_size / out->lanes;
     out->tile_rows = out->rows;
     out->tile_outs = teams_of_group * out->outs;
-    // Halves that lanes read where their weights lie need no other order.
-    out->staged = !dense || problem.weight == DType::f32 || problem.x == DType::f32 || problem.norm;
-}
-
-// What a workgroup declares, with x only if that takes up to half of what there is: so there is room for two workgroups.
-void choose_shared_memory(const Caps& caps, const LinearProblem& problem, uint32_t subgroup_size, LinearChoice* out) {
-    const uint32_t unit = unit_of(problem);
-    const uint32_t sums = 4 * (out->local_size / subgroup_size) * out->rows * (out->outs + (problem.norm ? 1 : 0));
-    const uint64_t staged = 4 * problem.rows * (count_of(problem.in_features, unit) + 1) * unit;
-    out->staged = out->staged && staged <= caps.shared_memory / 2 && staged + sums + kUnusedShared <= caps.shared_memory;
-    out->shared_memory = sums + kUnusedShared + (out->staged ? uint32_t(staged) : 0);
 }
 
 Result choose_few(const Caps& caps, const Diagnostics& diagnostics, const LinearProblem& problem, LinearChoice* out) {
@@ -164,9 +138,10 @@ Result choose_few(const Caps& caps, const Diagnostics& diagnostics, const Linear
     if (!why_not && most_lanes < subgroup.size) why_not = "a subgroup exceeds a workgroup";
     if (why_not && problem.variant == Variant::subgroup)
         return diagnostics.fail(Result::unsupported, "linear: variant subgroup: %s", why_not);
+    const uint32_t values_of_lane = 4;  // bytes that a lane's part of a sum takes in shared memory
     if (why_not) {
         choose_team(problem, 32, kUsualGroup, out);
-        choose_shared_memory(caps, problem, 1, out);
+        out->shared_memory = values_of_lane * out->local_size * out->rows * out->outs;
         say(out->reason, "no subgroup: %s; %u lanes share %u rows of the weight", why_not, out->lanes, out->outs);
         return Result::ok;
     }
@@ -174,7 +149,7 @@ Result choose_few(const Caps& caps, const Diagnostics& diagnostics, const Linear
     out->flavour = Flavour::subgroup;
     out->subgroup_size = subgroup.require;
     choose_team(problem, subgroup.size, most_lanes, out);
-    choose_shared_memory(caps, problem, subgroup.size, out);
+    out->shared_memory = values_of_lane * out->local_size / subgroup.size * out->rows * out->outs;
     say(out->reason, "%u lanes, in subgroups of %u, share %u rows of the weight", out->lanes, subgroup.size, out->outs);
     return Result::ok;
 }
@@ -204,22 +179,12 @@ bool try_words(const Caps& caps, const LinearProblem& problem, LinearChoice* out
     return true;
 }
 
-bool are_few(const LinearProblem& problem) { return problem.rows <= kFewRows && problem.variant != Variant::coopmat; }
-
 }  // namespace
-
-bool runs_few_rows(const Caps& caps, const LinearProblem& problem) {
-    LinearChoice choice;
-    return try_words(caps, problem, &choice) || are_few(problem);
-}
 
 Result choose_linear(const Caps& caps, const Diagnostics& diagnostics, const LinearProblem& problem, LinearChoice* out) {
     *out = LinearChoice();
     if (try_words(caps, problem, out)) return Result::ok;
-    if (are_few(problem)) return choose_few(caps, diagnostics, problem, out);
-    if (problem.norm || problem.convolution)
-        return diagnostics.fail(Result::unsupported, "linear: a norm or a convolution goes with up to %u rows, and not with matrices",
-                                kFewRows);
+    if (problem.rows <= kFewRows && problem.variant != Variant::coopmat) return choose_few(caps, diagnostics, problem, out);
     if (problem.variant == Variant::scalar || problem.variant == Variant::subgroup) {
         const char* why_not = problem.variant == Variant::subgroup ? why_no_subgroups(caps) : nullptr;
         if (why_not) return diagnostics.fail(Result::unsupported, "linear: variant subgroup: %s", why_not);

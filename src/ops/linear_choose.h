@@ -13,7 +13,6 @@ struct LinearProblem {
     DType x = DType::f32, weight = DType::f32;
     WeightFormat format = WeightFormat::dense;
     bool words_by_address = false;  // shaders reach x and weight by address, and rows of them begin at words
-    bool norm = false, convolution = false;
     Variant variant = Variant::automatic;
 };
 
@@ -32,13 +31,9 @@ struct LinearChoice {
     CooperativeMatrixShape shape;
 
     uint32_t rows = 1, outs = 2, lanes = 32, depth = 1;  // linear_few, and but for lanes linear_words
-    bool staged = false;                                 // linear_few: x in shared memory
 };
 
-// Whether one of the kernels for few rows runs, which alone know norms and convolutions.
-bool runs_few_rows(const Caps& caps, const LinearProblem& problem);
-
-// Errors: unsupported (a forced variant, a norm or a convolution that cannot be had), told to `diagnostics`.
+// Errors: unsupported (a forced variant that cannot be had), told to `diagnostics`.
 Result choose_linear(const Caps& caps, const Diagnostics& diagnostics, const LinearProblem& problem, LinearChoice* out);
 
 }  // namespace scandium

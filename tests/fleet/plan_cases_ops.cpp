@@ -109,23 +109,6 @@ Result product(Graph* g, Variant variant) {
     op.variant = variant;
     return linear(g, op);
 }
-// As in a step of decoding: norm, in_proj and convolution.
-Result product_of_step(Graph* g, Variant variant) {
-    constexpr uint64_t kIn = 768, kOut = 3352, kChannels = 1792;
-    Linear op;
-    op.x = add(g, "x", DType::f32, {1, kIn});
-    op.weight = add(g, "weight", DType::bf16, {kOut, kIn});
-    op.norm_weight = add(g, "norm_weight", DType::f32, {kIn});
-    op.conv_weight = add(g, "conv_weight", DType::f32, {kChannels, 4});
-    op.conv_bias = add(g, "conv_bias", DType::f32, {kChannels});
-    op.conv_state = add(g, "conv_state", DType::f32, {kSlots, kChannels, 3});
-    op.state_batch_indices = add(g, "slots", DType::i32, {1});
-    op.y = add(g, "y", DType::f32, {1, kOut});
-    op.conv_first = 1536;
-    op.conv_silu = true;
-    op.variant = variant;
-    return linear(g, op);
-}
 
 // Mamba-1's forward pass; `segments` more than 1 takes both of its dispatches.
 template <DType io, uint32_t segments>
@@ -201,7 +184,6 @@ std::vector<PlanCase> operator_cases() {
         {"linear f16, 64 rows", DType::f16, matrices, product<DType::f16, WeightFormat::dense, 64>, true},
         {"linear bf16, q4, 64 rows", DType::bf16, matrices, product<DType::bf16, WeightFormat::q4, 64>},
         {"linear f16, 1 row", DType::f16, both, product<DType::f16, WeightFormat::dense, 1>},
-        {"linear bf16, 1 row, a step", DType::bf16, both, product_of_step},
         {"linear f32, q8, 4 rows", DType::f32, both, product<DType::f32, WeightFormat::q8, 4>},
         {"selective_scan bf16", DType::bf16, both, channels_scan<DType::bf16, 1>, true},
         {"selective_scan f32, segments", DType::f32, both, channels_scan<DType::f32, 4>},

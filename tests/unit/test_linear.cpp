@@ -81,46 +81,6 @@ TEST_CASE("linear choice: as many lanes share a result whatever the number of ro
         }
 }
 
-TEST_CASE("linear choice: x of few rows is staged where it fits, and units are under way in equal rounds") {
-    Caps caps = gpu_caps();
-    LinearProblem problem = problem_of(1, 2560, 10576, DType::bf16);
-    CHECK_FALSE(choose(caps, problem).staged);  // halves lie as the weights do
-    problem.norm = true;
-    CHECK(choose(caps, problem).staged);
-    CHECK(choose(caps, problem).depth == 5);  // of 10
-    problem.rows = 8;
-    CHECK_FALSE(choose(caps, problem).staged);
-    problem = problem_of(1, 5120, 2560, DType::f32);
-    CHECK(choose(caps, problem).staged);
-    caps.shared_memory = 16 << 10;
-    CHECK_FALSE(choose(caps, problem).staged);
-    for (uint32_t in : {1u, 31u, 96u, 768u, 2560u, 20000u})
-        for (WeightFormat format : {WeightFormat::dense, WeightFormat::q8, WeightFormat::q4}) {
-            problem = problem_of(1, in, 700, DType::f32);
-            problem.format = format;
-            problem.norm = true;
-            const LinearChoice c = choose(gpu_caps(), problem);
-            CHECK(c.depth >= 1);
-            CHECK(c.depth * c.outs <= 12);
-        }
-}
-
-TEST_CASE("linear choice: a norm or a convolution goes with few rows, or on a CPU with any") {
-    LinearProblem problem = problem_of(9, 64, 64, DType::f32);
-    (GENERATE(true, false) ? problem.norm : problem.convolution) = true;
-    LinearChoice choice;
-    CHECK(choose_linear(gpu_caps(), Diagnostics(), problem, &choice) == Result::unsupported);
-    CHECK_FALSE(runs_few_rows(gpu_caps(), problem));
-    Caps cpu = gpu_caps(8);
-    cpu.device_type = VK_PHYSICAL_DEVICE_TYPE_CPU;
-    problem.words_by_address = true;
-    CHECK(choose(cpu, problem).kernel == Kernel::linear_words);
-    CHECK(runs_few_rows(cpu, problem));
-    problem.rows = 8;
-    CHECK(choose(gpu_caps(), problem).kernel == Kernel::linear_few);
-    CHECK(runs_few_rows(gpu_caps(), problem));
-}
-
 TEST_CASE("linear choice: tiles fit whatever the device has") {
     const uint32_t shared = GENERATE(16384, 20480, 32768, 49152);
     const uint32_t invocations = GENERATE(128, 256, 1024);

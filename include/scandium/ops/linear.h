@@ -1,11 +1,6 @@
 // Scandium: linear, a linear layer: y = x weight^T + bias, with weights in floats or in blocks of small integers.
 //
-//   y[r, o] = sum over k of x[r, k] * w[o, k] + bias[o] + residual[r, o]
-//
-// For few rows, as in decoding, it can do what stands before and after a projection in a Mamba block, without a dispatch more:
-//   norm          x[r, :] is taken as x[r, :] / sqrt(mean(x[r, :]^2) + norm_eps) * norm_weight (plain RMSNorm)
-//   convolution   columns conv_first to conv_first + channels - 1 of the result are the next inputs of a causal convolution with
-//                 its state in slots; what causal_conv1d_update (causal_conv1d.h) makes of them takes their place in y
+//   y[r, o] = sum over k of x[r, k] * w[o, k] + bias[o]
 //
 // Weight formats. Integers come in blocks of 32 neighbours along in_features, each with a scale; quantize_q8 and
 // quantize_q4 (scandium/quantize.h) make both.
@@ -32,45 +27,25 @@ enum class WeightFormat : uint32_t {
 struct Linear {
     // Tensors; kNoTensor where optional and absent. Floats are f32, f16 or bf16, each tensor for itself. The last axis of x,
     // weight and y has stride 1; other strides are any.
-    TensorId x = kNoTensor;         // (rows, in_features) or (batch, seqlen, in_features); in_features 1 to 2^20
-    TensorId weight = kNoTensor;    // dense: (out_features, in_features); q8: (out_features, in_features / 4), i32; q4:
-                                    // (out_features, in_features / 8), i32
-    TensorId scales = kNoTensor;    // with q8 and q4: (out_features, in_features / 32), f32, f16 or bf16
-    TensorId bias = kNoTensor;      // optional: (out_features)
-    TensorId residual = kNoTensor;  // optional: like y in shape
-    TensorId y = kNoTensor;         // out: (rows, out_features) or (batch, seqlen, out_features). May be residual
-
-    // Of few rows; see linear_fuses().
-    TensorId norm_weight = kNoTensor;          // optional: (in_features)
-    TensorId conv_weight = kNoTensor;          // optional, with x of rank 2: (channels, width); width 2 to 8
-    TensorId conv_bias = kNoTensor;            // optional: (channels)
-    TensorId conv_state = kNoTensor;           // in, out, with conv_weight: (slots, channels, width - 1); slots is rows without
-                                               // state_batch_indices
-    TensorId state_batch_indices = kNoTensor;  // optional: (rows), i32: the slot that each row reads. A row whose index is
-                                               // pad_slot_id or no slot changes no state; its y has the inputs
-    TensorId state_indices_out = kNoTensor;    // optional: (rows), i32: the slot that each row writes; absent: the one that it read.
-                                               // In one run no row may write a slot that another row reads or writes
-    uint64_t conv_first = 0;
-    int32_t pad_slot_id = -1;
-    bool conv_silu = false;
-    float norm_eps = 1e-5f;  // finite, >= 0
+    TensorId x = kNoTensor;       // (rows, in_features) or (batch, seqlen, in_features); in_features 1 to 2^20
+    TensorId weight = kNoTensor;  // dense: (out_features, in_features); q8: (out_features, in_features / 4), i32; q4:
+                                  // (out_features, in_features / 8), i32
+    TensorId scales = kNoTensor;  // with q8 and q4: (out_features, in_features / 32), f32, f16 or bf16
+    TensorId bias = kNoTensor;    // optional: (out_features)
+    TensorId y = kNoTensor;       // out: (rows, out_features) or (batch, seqlen, out_features)
 
     WeightFormat format = WeightFormat::dense;  // q8, q4: in_features is a multiple of 32
     Variant variant = Variant::automatic;       // scalar, subgroup or coopmat forces one
 };
 
-// Appends the operator. Sums are f32, and so is the addition of bias and residual. With (batch, seqlen, in_features),
+// Appends the operator. Sums are f32, and so is the addition of the bias. With (batch, seqlen, in_features),
 // RecordOptions::seqlen shortens seqlen; rows all run.
 //   Cooperative matrices multiply f16 or bf16, whichever x is, and convert weights of any other type to it: with x in f16, those
 //   beyond 65504 become infinite. x in f32 is never rounded, so it rules them out.
 //   What exceeds f16 becomes infinite in a y of that type, as in any conversion to it.
 //   Errors: invalid_argument (a missing tensor, a shape, dtype or stride that does not fit, an option out of range),
-//   unsupported (a forced variant that the device or the problem rules out; a row, or with a convolution its states, that the
-//   device cannot bind; a norm or a convolution where the kernel for few rows does not run), out_of_host_memory.
+//   unsupported (a forced variant that the device or the problem rules out; a row that the device cannot bind),
+//   out_of_host_memory.
 [[nodiscard]] SCANDIUM_API Result linear(Graph* graph, const Linear& op) noexcept;
-
-// Whether an op with norm_weight or conv_weight is accepted and worth it: at least for up to 8 rows where shaders reach memory by
-// address. Otherwise operators of their own do the same. Says nothing of errors in `op`.
-[[nodiscard]] SCANDIUM_API bool linear_fuses(const Graph* graph, const Linear& op) noexcept;
 
 }  // namespace scandium
