@@ -110,14 +110,11 @@ TEST_CASE("what fails half way gives back what it had") {
     {
         const DevicePtr device = host.wrap(desc);
         SsdCase c;
-        Graph* graph = nullptr;
-        REQUIRE(create_graph(device.get(), access, &graph) == Result::ok);
-        const GraphPtr owner(graph);
-        SsdScan op = options_of(c);
-        for (const auto& [name, tensor] : place_tensors(c)) member(op, name) = add_tensor(graph, tensor.desc());
-        REQUIRE(ssd_scan(graph, op) == Result::ok);
+        c.access = access;
+        HostedPlan tensors;
+        const GraphPtr graph = graph_ssd(device.get(), c, &tensors);
         Plan* plan = nullptr;
-        CHECK(create_plan(graph, PlanOptions(), &plan) == Result::out_of_device_memory);
+        CHECK(create_plan(graph.get(), PlanOptions(), &plan) == Result::out_of_device_memory);
         CHECK(plan == nullptr);
         CHECK_THAT(host.take_messages(), ContainsSubstring(call));
     }

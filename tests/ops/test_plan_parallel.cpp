@@ -108,15 +108,10 @@ TEST_CASE("where some of a plan's pipelines fail there is no plan, and all memor
     desc.parallel = threads.parallel();
     {
         const DevicePtr device = host.wrap(desc);
-        const SsdCase c = a_chunked_case();
-        Graph* graph = nullptr;
-        REQUIRE(create_graph(device.get(), MemoryAccess::automatic, &graph) == Result::ok);
-        const GraphPtr owner(graph);
-        SsdScan op = options_of(c);
-        for (const auto& [name, tensor] : place_tensors(c)) member(op, name) = add_tensor(graph, tensor.desc());
-        REQUIRE(ssd_scan(graph, op) == Result::ok);
+        HostedPlan tensors;
+        const GraphPtr graph = graph_ssd(device.get(), a_chunked_case(), &tensors);
         Plan* plan = nullptr;
-        CHECK(create_plan(graph, PlanOptions(), &plan) == Result::out_of_device_memory);
+        CHECK(create_plan(graph.get(), PlanOptions(), &plan) == Result::out_of_device_memory);
         CHECK(plan == nullptr);
         CHECK_THAT(host.take_messages(), ContainsSubstring("vkCreateComputePipelines"));
     }

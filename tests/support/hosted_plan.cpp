@@ -30,12 +30,17 @@ GraphPtr make_graph(const Device* device, MemoryAccess access) {
 
 }  // namespace
 
+GraphPtr graph_ssd(const Device* device, const SsdCase& c, HostedPlan* out) {
+    GraphPtr graph = make_graph(device, c.access);
+    SsdScan op = options_of(c);
+    add_tensors(c, "", graph.get(), &op, out);
+    REQUIRE(ssd_scan(graph.get(), op) == Result::ok);
+    return graph;
+}
+
 HostedPlan plan_ssd(const Device* device, const SsdCase& c) {
     HostedPlan out;
-    const GraphPtr graph = make_graph(device, c.access);
-    SsdScan op = options_of(c);
-    add_tensors(c, "", graph.get(), &op, &out);
-    REQUIRE(ssd_scan(graph.get(), op) == Result::ok);
+    const GraphPtr graph = graph_ssd(device, c, &out);
     make_plan(graph.get(), &out);
     return out;
 }

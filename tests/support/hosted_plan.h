@@ -19,6 +19,8 @@ struct HostedPlan {
     const Plan* get() const { return plan.get(); }
 };
 
+// A graph of ssd_scan, which it has to take; its tensors are noted in `out`.
+GraphPtr graph_ssd(const Device* device, const SsdCase& c, HostedPlan* out);
 // What plan_ssd gives has to exist.
 HostedPlan plan_ssd(const Device* device, const SsdCase& c);
 // The y of the first is the x of the second, and lives in the workspace. Their other tensors are called 1.dt, 2.dt...
